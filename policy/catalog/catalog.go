@@ -1,0 +1,77 @@
+package catalog
+
+import "fmt"
+
+// Catalog is a snapshot of one database's relations, as some session saw
+// them. It never changes once built.
+type Catalog struct {
+	Database  string
+	Relations []Relation
+
+	byName map[Name]*Relation
+	byOID  map[uint32]*Relation
+}
+
+// Name is a relation's full name, unquoted and in the server's own case.
+type Name struct{ Schema, Relation string }
+
+// String quotes nothing: it is for messages and metrics labels.
+func (n Name) String() string { return n.Schema + "." + n.Relation }
+
+// Relation is one row of pg_class, with what the proxy needs to know of it.
+type Relation struct {
+	OID uint32
+	Name
+	Kind byte // pg_class.relkind: r table, p partitioned, v view, m materialized view, f foreign, S sequence
+
+	// Columns are in attnum order without dropped ones. They are read only
+	// for relations that have a column some policy uses as its marker.
+	Columns []Column
+
+	Parents      []uint32 // pg_inherits: partitioned tables and inheritance parents
+	Reads        []uint32 // relations that a view's query names, from pg_depend
+	ReferencedBy []uint32 // tables with a foreign key to this one, itself left out
+}
+
+// Column is one live row of pg_attribute.
+type Column struct {
+	Name      string
+	Type      string // format_type(atttypid, atttypmod)
+	Generated bool   // GENERATED ALWAYS AS (..) STORED
+}
+
+// New indexes the relations. It fails on two relations of one name, which
+// no database can have.
+func New(database string, relations []Relation) (*Catalog, error) {
+	c := &Catalog{
+		Database:  database,
+		Relations: relations,
+		byName:    make(map[Name]*Relation, len(relations)),
+		byOID:     make(map[uint32]*Relation, len(relations)),
+	}
+	for i := range relations {
+		r := &relations[i]
+		if _, ok := c.byName[r.Name]; ok {
+			return nil, fmt.Errorf("catalog: relation %s appears twice", r.Name)
+		}
+		c.byName[r.Name] = r
+		c.byOID[r.OID] = r
+	}
+	return c, nil
+}
+
+// Find returns the relation of that name, or nil.
+func (c *Catalog) Find(n Name) *Relation { return c.byName[n] }
+
+// ByOID returns the relation with that oid, or nil.
+func (c *Catalog) ByOID(oid uint32) *Relation { return c.byOID[oid] }
+
+// Column returns the position of the named column in r.Columns, or -1.
+func (r *Relation) Column(name string) int {
+	for i := range r.Columns {
+		if r.Columns[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,109 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Every function, type and operator below carries its schema, because the
+// query runs under the client's search_path: a session that put its own "="
+// before pg_catalog's could otherwise feed a false catalog to everybody.
+
+// NamesQuery asks for the names in scope of a session: one row, one column of
+// JSON. current_schemas(true) leaves out schemas that do not exist or may not
+// be used and puts pg_catalog and the temporary schema where the server looks
+// for them.
+const NamesQuery = `SELECT pg_catalog.json_build_object(` +
+	`'database', pg_catalog.current_database(), ` +
+	`'path', pg_catalog.current_schemas(true), ` +
+	`'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))`
+
+// Names is the answer to [NamesQuery].
+type Names struct {
+	Database string   `json:"database"`
+	Path     []string `json:"path"` // schemas in the order the server searches them
+	Temp     []string `json:"temp"` // the session's temporary relations
+}
+
+// DecodeNames reads the one field of NamesQuery's row.
+func DecodeNames(field []byte) (*Names, error) {
+	n := new(Names)
+	if err := json.Unmarshal(field, n); err != nil {
+		return nil, fmt.Errorf("catalog: the server's answer about names in scope: %w", err)
+	}
+	return n, nil
+}
+
+// Query asks for the whole catalog: one row, one column of JSON. Columns are
+// read only for relations that have one of the markers as a column, which
+// keeps the answer small on databases with very many tables.
+func Query(markers []string) string {
+	quoted := make([]string, len(markers))
+	for i, m := range markers {
+		quoted[i] = "'" + strings.ReplaceAll(m, "'", "''") + "'"
+	}
+	return strings.Replace(catalogQuery, "/*markers*/", strings.Join(quoted, ", "), 1)
+}
+
+const catalogQuery = `SELECT pg_catalog.json_build_object(` +
+	`'database', pg_catalog.current_database(), ` +
+	`'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
+	`'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, ` +
+	`'columns', CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute m WHERE m.attrelid OPERATOR(pg_catalog.=) c.oid AND m.attnum OPERATOR(pg_catalog.>) 0 AND NOT m.attisdropped AND m.attname OPERATOR(pg_catalog.=) ANY (ARRAY[/*markers*/]::pg_catalog.name[])) ` +
+	`THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char") ORDER BY a.attnum) ` +
+	`FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped) END, ` +
+	`'parents', (SELECT pg_catalog.json_agg(i.inhparent::pg_catalog.int8) FROM pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid), ` +
+	`'reads', CASE WHEN c.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}'::pg_catalog."char"[]) THEN ` +
+	`(SELECT pg_catalog.jsonb_agg(DISTINCT d.refobjid::pg_catalog.int8) FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) w.oid ` +
+	`AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass ` +
+	`WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND d.refobjid OPERATOR(pg_catalog.<>) c.oid) END, ` +
+	`'referenced_by', fk.referencing` +
+	`)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace ` +
+	// grouped once, because pg_constraint has no index on confrelid
+	`LEFT JOIN (SELECT f.confrelid, pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) AS referencing FROM pg_catalog.pg_constraint f ` +
+	`WHERE f.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char" AND f.conrelid OPERATOR(pg_catalog.<>) f.confrelid GROUP BY f.confrelid) fk ON fk.confrelid OPERATOR(pg_catalog.=) c.oid ` +
+	`WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char" ` +
+	`AND n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.name[])))`
+
+// Decode reads the one field of Query's row.
+func Decode(field []byte) (*Catalog, error) {
+	var answer struct {
+		Database  string `json:"database"`
+		Relations []struct {
+			OID          uint32   `json:"oid"`
+			Schema       string   `json:"schema"`
+			Name         string   `json:"name"`
+			Kind         string   `json:"kind"`
+			Columns      []column `json:"columns"`
+			Parents      []uint32 `json:"parents"`
+			Reads        []uint32 `json:"reads"`
+			ReferencedBy []uint32 `json:"referenced_by"`
+		} `json:"relations"`
+	}
+	if err := json.Unmarshal(field, &answer); err != nil {
+		return nil, fmt.Errorf("catalog: the server's answer about its relations: %w", err)
+	}
+	relations := make([]Relation, len(answer.Relations))
+	for i, a := range answer.Relations {
+		if len(a.Kind) != 1 {
+			return nil, fmt.Errorf("catalog: relation %s.%s has kind %q", a.Schema, a.Name, a.Kind)
+		}
+		relations[i] = Relation{
+			OID: a.OID, Name: Name{a.Schema, a.Name}, Kind: a.Kind[0],
+			Parents: a.Parents, Reads: a.Reads, ReferencedBy: a.ReferencedBy,
+		}
+		for _, c := range a.Columns {
+			relations[i].Columns = append(relations[i].Columns, Column(c))
+		}
+	}
+	return New(answer.Database, relations)
+}
+
+// column decodes the three-element array that Query sends for a column:
+// names as keys would double the size of the answer.
+type column Column
+
+func (c *column) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(b, &[3]any{&c.Name, &c.Type, &c.Generated})
+}

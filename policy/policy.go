@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"sync/atomic"
+
+	"tombstone/config"
+	"tombstone/policy/catalog"
+)
+
+// Policy is the operator's list of protected tables, in the order written.
+type Policy struct {
+	tables []config.Table
+}
+
+// New makes a policy of the configuration's tables. They are validated
+// already: see config.Load.
+func New(tables []config.Table) *Policy { return &Policy{tables: tables} }
+
+// Markers lists the distinct marker columns: the catalog is asked for the
+// columns of relations that have one of them.
+func (p *Policy) Markers() []string {
+	var names []string
+	seen := map[string]bool{}
+	for i := range p.tables {
+		if m := p.tables[i].Marker; !seen[m] {
+			seen[m] = true
+			names = append(names, m)
+		}
+	}
+	return names
+}
+
+// Empty reports whether nothing at all is protected.
+func (p *Policy) Empty() bool { return len(p.tables) == 0 }
+
+// rule returns the configured table that speaks for a relation: one that
+// names it outright before any glob, else the first glob that matches.
+func (p *Policy) rule(n catalog.Name) *config.Table {
+	var glob *config.Table
+	for i := range p.tables {
+		t := &p.tables[i]
+		if !t.Matches(n.Schema, n.Relation) {
+			continue
+		}
+		if !t.Glob() {
+			return t
+		}
+		if glob == nil {
+			glob = t
+		}
+	}
+	return glob
+}
+
+var versions atomic.Uint64
+
+// Resolve says what the policy means for one database. Every Set gets a
+// version of its own, so that whatever was worked out under one can be told
+// from what was worked out under another.
+func (p *Policy) Resolve(c *catalog.Catalog) *Set {
+	s := &Set{
+		Version:  versions.Add(1),
+		Database: c.Database,
+		policy:   p,
+		catalog:  c,
+		tables:   map[catalog.Name]*Table{},
+		indirect: map[catalog.Name]*Indirect{},
+	}
+	s.protect()
+	s.protectChildren()
+	s.findIndirect()
+	s.collectMentions()
+	return s
+}
+
+// Assume resolves the policy without a database: any name that it covers is
+// taken to be a table that has its marker, a timestamptz. It serves
+// `tombstone rewrite` where no schema is given.
+func (p *Policy) Assume() *Set {
+	empty, _ := catalog.New("", nil)
+	s := p.Resolve(empty)
+	s.assume = true
+	return s
+}

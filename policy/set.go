@@ -1,0 +1,315 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tombstone/config"
+	"tombstone/policy/catalog"
+)
+
+// Set is a policy resolved for one database. It never changes: a new catalog
+// or a new policy makes a new Set.
+type Set struct {
+	Version  uint64
+	Database string
+
+	policy   *Policy
+	catalog  *catalog.Catalog
+	tables   map[catalog.Name]*Table
+	indirect map[catalog.Name]*Indirect
+	assume   bool
+
+	relations map[string]bool // bare names of everything in tables and indirect
+	mentions  []string        // the same as text that a statement about them contains, lower case
+}
+
+// Table is a protected table.
+type Table struct {
+	catalog.Name
+	Marker     string
+	MarkerType string // as format_type prints it; "timestamp with time zone" when not known
+	Kind       byte   // pg_class.relkind, 0 when not known
+	Columns    []catalog.Column
+	Ordinal    int    // the marker's place in Columns, -1 when Columns are not known
+	Truncate   string // what TRUNCATE does: bury, deny, allow
+
+	// Problem says why rows of this table cannot be buried: its marker
+	// column is missing or of a type not supported. Fix says what to do.
+	// Without a marker column there are no tombstones, so reads are right as
+	// they are; Unreadable says that this is not such a case.
+	Problem, Fix string
+	Unreadable   bool
+
+	// ReferencedBy lists the tables whose foreign keys point here.
+	ReferencedBy []catalog.Name
+}
+
+// Indirect is a relation that is not protected but shows rows of one that
+// is: a view, or a parent of a protected child.
+type Indirect struct {
+	catalog.Name
+	Kind byte
+	Over *Table // one of the protected tables it shows
+}
+
+// What describes the relation in a message.
+func (i *Indirect) What() string {
+	switch i.Kind {
+	case 'v':
+		return "view"
+	case 'm':
+		return "materialized view"
+	}
+	return "table"
+}
+
+// Find says what a full name stands for: a protected table, something that
+// shows one, or (both nil) neither.
+func (s *Set) Find(schema, relation string) (*Table, *Indirect) {
+	n := catalog.Name{Schema: schema, Relation: relation}
+	if t := s.tables[n]; t != nil {
+		return t, nil
+	}
+	if i := s.indirect[n]; i != nil {
+		return nil, i
+	}
+	if s.assume {
+		if rule := s.policy.rule(n); rule != nil {
+			return newTable(n, rule), nil
+		}
+	}
+	return nil, nil
+}
+
+// Exists reports whether the catalog, or the policy by an outright name,
+// knows a relation of that name: the server's search stops there.
+func (s *Set) Exists(schema, relation string) bool {
+	n := catalog.Name{Schema: schema, Relation: relation}
+	return s.catalog.Find(n) != nil || s.tables[n] != nil || s.assume && s.policy.rule(n) != nil
+}
+
+// Columns returns the columns of any relation whose columns were read, and
+// whether the relation is known to lack every marker (known, but not read).
+func (s *Set) Columns(schema, relation string) (columns []catalog.Column, known bool) {
+	r := s.catalog.Find(catalog.Name{Schema: schema, Relation: relation})
+	if r == nil {
+		return nil, false
+	}
+	return r.Columns, true
+}
+
+// Covers reports whether some relation of this bare name, in any schema, is
+// or could become protected under the policy.
+func (s *Set) Covers(relation string) bool {
+	if s.relations[relation] {
+		return true
+	}
+	for i := range s.policy.tables {
+		t := &s.policy.tables[i]
+		if t.Glob() && t.MatchesRelation(relation) {
+			return true
+		}
+	}
+	return false
+}
+
+// Named reports whether some relation of this bare name, in any schema, is
+// protected or shows a protected table now.
+func (s *Set) Named(relation string) bool {
+	return s.relations[relation] || s.assume && s.Covers(relation)
+}
+
+// Mentions reports whether text could name something protected. It errs
+// towards yes: it looks for the bare names as substrings, and takes any
+// Unicode-escaped identifier for one.
+func (s *Set) Mentions(text string) bool {
+	if s.assume {
+		return true
+	}
+	if len(s.mentions) == 0 {
+		return false
+	}
+	lower := strings.ToLower(text)
+	if strings.Contains(lower, "u&\"") {
+		return true
+	}
+	for _, m := range s.mentions {
+		if strings.Contains(lower, m) {
+			return true
+		}
+	}
+	return false
+}
+
+// Tables lists the protected tables by name.
+func (s *Set) Tables() []*Table {
+	list := make([]*Table, 0, len(s.tables))
+	for _, t := range s.tables {
+		list = append(list, t)
+	}
+	slices.SortFunc(list, func(a, b *Table) int { return strings.Compare(a.String(), b.String()) })
+	return list
+}
+
+func newTable(n catalog.Name, rule *config.Table) *Table {
+	return &Table{
+		Name: n, Marker: rule.Marker, MarkerType: "timestamp with time zone",
+		Ordinal: -1, Truncate: rule.Truncate,
+	}
+}
+
+// protect takes in the tables that the policy's own words cover.
+func (s *Set) protect() {
+	for i := range s.catalog.Relations {
+		r := &s.catalog.Relations[i]
+		if !isTable(r.Kind) {
+			continue
+		}
+		rule := s.policy.rule(r.Name)
+		// A glob means every matching table that has the marker.
+		if rule == nil || rule.Glob() && r.Column(rule.Marker) < 0 {
+			continue
+		}
+		s.tables[r.Name] = s.table(r, rule)
+	}
+	// A name written outright is protected before the catalog has heard of
+	// it: otherwise a table created elsewhere a moment ago is deleted from.
+	for i := range s.policy.tables {
+		rule := &s.policy.tables[i]
+		n := catalog.Name{Schema: rule.Schema, Relation: rule.Relation}
+		if !rule.Glob() && s.catalog.Find(n) == nil {
+			s.tables[n] = newTable(n, rule)
+		}
+	}
+}
+
+// protectChildren gives partitions and inheritance children their parent's
+// protection: a DELETE sent straight to a partition is one from the table.
+func (s *Set) protectChildren() {
+	for changed := true; changed; {
+		changed = false
+		for i := range s.catalog.Relations {
+			r := &s.catalog.Relations[i]
+			if s.tables[r.Name] != nil || !isTable(r.Kind) {
+				continue
+			}
+			for _, oid := range r.Parents {
+				parent := s.catalog.ByOID(oid)
+				if parent == nil || s.tables[parent.Name] == nil {
+					continue
+				}
+				p := s.tables[parent.Name]
+				s.tables[r.Name] = s.table(r, &config.Table{Marker: p.Marker, Truncate: p.Truncate})
+				changed = true
+				break
+			}
+		}
+	}
+}
+
+// findIndirect follows views down to what they read, and protected children
+// up to their parents.
+func (s *Set) findIndirect() {
+	over := func(oid uint32) *Table {
+		r := s.catalog.ByOID(oid)
+		if r == nil {
+			return nil
+		}
+		if t := s.tables[r.Name]; t != nil {
+			return t
+		}
+		if i := s.indirect[r.Name]; i != nil {
+			return i.Over
+		}
+		return nil
+	}
+	add := func(r *catalog.Relation, t *Table) bool {
+		if r == nil || t == nil || s.tables[r.Name] != nil || s.indirect[r.Name] != nil {
+			return false
+		}
+		s.indirect[r.Name] = &Indirect{Name: r.Name, Kind: r.Kind, Over: t}
+		return true
+	}
+	for changed := true; changed; {
+		changed = false
+		for i := range s.catalog.Relations {
+			r := &s.catalog.Relations[i]
+			for _, oid := range r.Reads {
+				changed = add(r, over(oid)) || changed
+			}
+			for _, oid := range r.Parents {
+				changed = add(s.catalog.ByOID(oid), over(r.OID)) || changed
+			}
+		}
+	}
+}
+
+func (s *Set) collectMentions() {
+	s.relations = map[string]bool{}
+	for n := range s.tables {
+		s.relations[n.Relation] = true
+	}
+	for n := range s.indirect {
+		s.relations[n.Relation] = true
+	}
+	for name := range s.relations {
+		// As a quoted identifier it is written with its quotes doubled.
+		s.mentions = append(s.mentions, strings.ToLower(strings.ReplaceAll(name, `"`, `""`)))
+	}
+	slices.Sort(s.mentions)
+}
+
+func (s *Set) table(r *catalog.Relation, rule *config.Table) *Table {
+	t := newTable(r.Name, rule)
+	t.Kind = r.Kind
+	t.Columns = r.Columns
+	t.Ordinal = r.Column(rule.Marker)
+	for _, oid := range r.ReferencedBy {
+		if from := s.catalog.ByOID(oid); from != nil {
+			t.ReferencedBy = append(t.ReferencedBy, from.Name)
+		}
+	}
+	if t.Ordinal < 0 {
+		t.Problem = fmt.Sprintf("protected table %q has no column %q to mark its deleted rows with", r.Name.String(), rule.Marker)
+		t.Fix = fmt.Sprintf("Add it: ALTER TABLE %s ADD COLUMN %s timestamptz;", r.Name, rule.Marker)
+		return t
+	}
+	t.MarkerType = r.Columns[t.Ordinal].Type
+	switch base, _, _ := strings.Cut(t.MarkerType, "("); {
+	case strings.HasPrefix(base, "timestamp"), base == "date":
+	default:
+		t.Problem = fmt.Sprintf("the marker %q of protected table %q is of type %s, which is not supported yet", rule.Marker, r.Name.String(), t.MarkerType)
+		t.Fix = "Use a marker of type timestamptz, timestamp or date."
+		t.Unreadable = true
+	}
+	return t
+}
+
+func isTable(kind byte) bool { return kind == 'r' || kind == 'p' || kind == 'f' }
+
+// Referencing lists the protected tables that TRUNCATE .. CASCADE of a
+// relation would reach through foreign keys.
+func (s *Set) Referencing(schema, relation string) []*Table {
+	start := s.catalog.Find(catalog.Name{Schema: schema, Relation: relation})
+	if start == nil {
+		return nil
+	}
+	var found []*Table
+	seen := map[uint32]bool{start.OID: true}
+	for queue := []*catalog.Relation{start}; len(queue) > 0; queue = queue[1:] {
+		for _, oid := range queue[0].ReferencedBy {
+			r := s.catalog.ByOID(oid)
+			if r == nil || seen[oid] {
+				continue
+			}
+			seen[oid] = true
+			if t := s.tables[r.Name]; t != nil {
+				found = append(found, t)
+			}
+			queue = append(queue, r)
+		}
+	}
+	return found
+}
