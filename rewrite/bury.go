@@ -1,0 +1,85 @@
+package rewrite
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"tombstone/policy"
+)
+
+// bury turns a DELETE from a protected table into an UPDATE that marks the
+// rows, and returns that table. From any other table it hides tombstones in
+// the USING list and leaves the rest alone.
+//
+//	DELETE FROM users u USING bans b WHERE b.id = u.id
+//	UPDATE users u SET deleted_at = now() FROM bans b WHERE (b.id = u.id) AND u.deleted_at IS NULL
+//
+// Without the last condition a second DELETE would count the row again and
+// move the time of its deletion.
+func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
+	sc = r.with(x.WithClause, sc)
+	table := r.target(x.Relation)
+	atCursor := isCurrentOf(x.WhereClause)
+	l := r.list(x.UsingClause, !atCursor, sc, x.Relation)
+	tests := l.tests
+	i := r.at(x.Relation.Location)
+	if i < 0 {
+		if table != nil || len(tests) > 0 {
+			r.refuse("internal", x.Relation.Location)
+		}
+		return nil
+	}
+	from, to := r.relation(i)
+	if x.Relation.Alias != nil {
+		to = r.aliasEnd(x.Relation.Alias, to)
+	}
+	if table != nil {
+		if table.Problem != "" {
+			r.unmarkable(table, x.Relation.Location)
+			return nil
+		}
+		if !r.word(from-1, "from") || !r.word(from-2, "delete") || len(x.UsingClause) > 0 && !r.word(to, "using") {
+			r.refuse("internal", x.Relation.Location)
+			return nil
+		}
+		rule := BuryCurrent
+		if !atCursor {
+			rule = BuryDelete
+			tests = append([]string{r.test(x.Relation, table, l.bare[x.Relation.Relname] > 1)}, tests...)
+		}
+		r.edit(r.start(from-2), r.end(from-2), "UPDATE")
+		r.drop(from-1, from-1)
+		r.insert(r.end(to-1), " SET "+quote(table.Marker)+" = now()")
+		if len(x.UsingClause) > 0 {
+			r.edit(r.start(to), r.end(to), "FROM")
+		}
+		r.touch(table, rule, x.Relation.Location, Buried)
+	}
+	if len(tests) > 0 && !atCursor {
+		r.where(to, x.WhereClause != nil, tests)
+	}
+	r.expr(unwrap(x.WhereClause), sc)
+	r.exprs(x.ReturningList, sc)
+	if table != nil {
+		r.returning(x, table, l.bare[x.Relation.Relname] > 1)
+	}
+	return table
+}
+
+// drop takes tokens out of the text, with the blanks before them unless a
+// comment stands there.
+func (r *rewriter) drop(from, to int) {
+	at := r.start(from)
+	if from > 0 {
+		for at > r.end(from-1) && isBlank(r.sql[at-1]) {
+			at--
+		}
+		if at != r.end(from-1) {
+			at = r.start(from) // behind a comment, which may need its line's end
+		}
+	}
+	r.edit(at, r.end(to), "")
+}
+
+func isBlank(c byte) bool {
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'
+}

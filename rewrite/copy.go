@@ -1,0 +1,110 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"tombstone/policy"
+)
+
+// copy makes COPY t TO send live rows only, by copying a query that has the
+// same columns.
+//
+//	COPY users (id, name) TO STDOUT
+//	COPY (SELECT id, name FROM ONLY users WHERE users.deleted_at IS NULL) TO STDOUT
+//
+// Without this rule, every dump by COPY holds the deleted rows.
+func (r *rewriter) copy(x *pg.CopyStmt) {
+	if x.Query != nil {
+		r.expr(unwrap(x.Query), nil)
+		return
+	}
+	if x.Relation == nil {
+		return
+	}
+	if x.IsFrom {
+		r.expr(unwrap(x.WhereClause), nil)
+		return
+	}
+	table := r.target(x.Relation)
+	if table == nil {
+		return
+	}
+	if table.Kind == 'p' || table.Kind == 'f' {
+		return // the server refuses to copy those, in its own words
+	}
+	if table.Problem != "" {
+		r.touch(table, Unmarked, x.Relation.Location, Passed)
+		return
+	}
+	i := r.at(x.Relation.Location)
+	if i < 0 {
+		r.refuse("internal", x.Relation.Location)
+		return
+	}
+	if !r.word(i-1, "copy") || r.hasUsingDelimiters(i) {
+		r.refuse("copy-syntax", x.Relation.Location, table.String())
+		return
+	}
+	columns := r.copied(x, table)
+	if r.stmt.Refusal != nil {
+		return
+	}
+	end := r.nameEnd(i)
+	r.insert(r.start(i), "(SELECT "+columns+" FROM ONLY ")
+	r.insert(r.end(end-1), " WHERE "+r.test(x.Relation, table, false)+")")
+	if len(x.Attlist) > 0 && r.is(end, '(') {
+		r.drop(end, r.closing(end))
+	}
+	r.touch(table, HideCopy, x.Relation.Location, Hidden)
+}
+
+// copied lists the columns that COPY sends: those named, else all that are
+// not generated. What is wrong with a list is said as the server says it.
+func (r *rewriter) copied(x *pg.CopyStmt, table *policy.Table) string {
+	var list []string
+	seen := map[string]bool{}
+	generated := map[string]bool{}
+	known := map[string]bool{}
+	for _, c := range table.Columns {
+		known[c.Name], generated[c.Name] = true, c.Generated
+		if len(x.Attlist) == 0 && !c.Generated {
+			list = append(list, quote(c.Name))
+		}
+	}
+	fail := func(code, detail, message string) {
+		if r.stmt.Refusal == nil {
+			r.stmt.Refusal = &Refusal{Rule: "copy-columns", Code: code, Message: message, Detail: detail, Offset: -1}
+		}
+	}
+	for _, n := range x.Attlist {
+		name := n.GetString_().GetSval()
+		switch {
+		case len(known) > 0 && !known[name]:
+			fail("42703", "", fmt.Sprintf("column %q of relation %q does not exist", name, table.Relation))
+		case generated[name]:
+			fail("42P10", "Generated columns cannot be used in COPY.", fmt.Sprintf("column %q is a generated column", name))
+		case seen[name]:
+			fail("42701", "", fmt.Sprintf("column %q specified more than once", name))
+		}
+		seen[name] = true
+		list = append(list, quote(name))
+	}
+	if len(table.Columns) == 0 && len(x.Attlist) == 0 {
+		return "*"
+	}
+	return strings.Join(list, ", ")
+}
+
+// hasUsingDelimiters finds the form of COPY from before PostgreSQL 7.3, which
+// a query cannot take.
+func (r *rewriter) hasUsingDelimiters(i int) bool {
+	for ; i < len(r.toks) && r.end(i) <= r.stmt.end; i++ {
+		if r.word(i, "delimiters") && (r.word(i-1, "using") || !r.is(i-1, '(')) && !r.label(i) {
+			return r.open[i] < 0
+		}
+	}
+	return false
+}

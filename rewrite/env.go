@@ -1,0 +1,45 @@
+package rewrite
+
+import "tombstone/policy"
+
+// Env is what a text means beyond its own words: the names in scope where it
+// is to run, and how the server will read it. The caller owns it and does not
+// change it during a call.
+type Env struct {
+	Set  *policy.Set
+	Path []string // effective search_path: existing schemas, pg_catalog and the temporary one included
+	Temp []string // the session's temporary relations
+
+	// Stale says that Set, Path or Temp may be out of date. A plan that
+	// depends on them comes back as Plan.Stale.
+	Stale bool
+
+	// Dirty says that the open transaction changed Path or the catalog, so
+	// that its end may change them back.
+	Dirty bool
+
+	// Backslash says that standard_conforming_strings is off: '\' escapes in
+	// plain literals.
+	Backslash bool
+
+	// Encoding is client_encoding as the server reports it; "" means UTF8.
+	Encoding string
+}
+
+// scope is the common table expressions visible at some place, innermost
+// first.
+type scope struct {
+	outer *scope
+	names []string
+}
+
+func (s *scope) has(name string) bool {
+	for ; s != nil; s = s.outer {
+		for _, n := range s.names {
+			if n == name {
+				return true
+			}
+		}
+	}
+	return false
+}

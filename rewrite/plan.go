@@ -1,0 +1,180 @@
+package rewrite
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Plan says what is to be done with one message's SQL text: what to send
+// instead, and how to turn the replies back. It is immutable once returned.
+type Plan struct {
+	Edits []Edit // sorted by Start; they do not overlap
+	Stmts []Stmt // one for each statement of the text, in order; nil if the text was passed without a parse
+
+	// Unparsed: the parser rejects the text. If it names something protected
+	// Probe is set and the statement must not run: the server may be asked for
+	// its own syntax error, and Refusal is the answer should it have none.
+	Unparsed bool
+	Probe    bool
+	Refusal  *Refusal
+
+	// Stale: the names in scope may be out of date and the plan depends on
+	// them. Nothing else is set; plan again once they have been read.
+	Stale bool
+
+	Changes Changes // what any statement of the text may change
+}
+
+// Edit replaces the bytes Start..End of the client's text.
+type Edit struct {
+	Start, End int
+	Text       string
+	Near       int // start of the client's token that stands for an error inside Text
+}
+
+// Stmt is what became of one statement.
+type Stmt struct {
+	Kind    string // the statement's verb in lower case: select, delete, copy, explain, ..
+	Action  Action
+	Tag     Tag      // how its command tag is to be put back
+	Buries  string   // the table whose rows the tag counts, "" if none or several
+	Touched []Touch  // protected tables it names, in order
+	Refusal *Refusal // set if Action is Refused
+
+	Prepare    string // PREPARE: the statement's name
+	PrepareTag Tag    // PREPARE: the tag of its EXECUTE
+	Execute    string // EXECUTE: the statement's name
+	Deallocate string // DEALLOCATE: the statement's name
+	ForgetAll  bool   // DEALLOCATE ALL, DISCARD ALL
+
+	start, end int // its first and last byte, without the semicolon
+}
+
+// Action is the gist of what happened to a statement.
+type Action uint8
+
+// From the least to the most telling.
+const (
+	Passed  Action = iota // forwarded as it came
+	Hidden                // tombstones are hidden from it
+	Buried                // it marks rows instead of deleting them
+	Refused               // it does not reach the server
+)
+
+func (a Action) String() string {
+	return [...]string{"passed", "hidden", "buried", "refused"}[a]
+}
+
+// Tag is the command tag that the client expects where the server sends that
+// of an UPDATE.
+type Tag uint8
+
+// Tags to put back.
+const (
+	TagAsSent   Tag = iota
+	TagDelete       // UPDATE n -> DELETE n
+	TagTruncate     // UPDATE n -> TRUNCATE TABLE
+)
+
+// Touch is one protected table named by a statement and what was done there.
+type Touch struct {
+	Table  string // schema.table
+	Rule   *Rule
+	Action Action
+	Offset int // where the client's text names it, in bytes
+}
+
+// Changes says what a statement may change of how later ones are to be read.
+type Changes uint8
+
+// Kinds of change.
+const (
+	ChangesNames   Changes = 1 << iota // search_path or what decides it
+	ChangesCatalog                     // relations
+	ChangesLexing                      // standard_conforming_strings, client_encoding
+	EndsWork                           // COMMIT, ROLLBACK, ROLLBACK TO: earlier changes may be undone
+)
+
+// Edited reports whether the server is to get another text than the client's.
+func (p *Plan) Edited() bool { return len(p.Edits) > 0 }
+
+// Apply returns the text for the server. sql must be the text that was planned.
+func (p *Plan) Apply(sql string) string {
+	if len(p.Edits) == 0 {
+		return sql
+	}
+	size := len(sql)
+	for i := range p.Edits {
+		size += len(p.Edits[i].Text)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	at := 0
+	for i := range p.Edits {
+		e := &p.Edits[i]
+		b.WriteString(sql[at:e.Start])
+		b.WriteString(e.Text)
+		at = e.End
+	}
+	b.WriteString(sql[at:])
+	return b.String()
+}
+
+// Original maps a position in the edited text to the client's text. Both are
+// as the server counts them: in characters, the first being 1, each byte a
+// character of its own unless utf8. A position inside text that the client
+// did not write maps to the nearest token that it did.
+func (p *Plan) Original(sql string, position int, multibyte bool) int {
+	if len(p.Edits) == 0 || position < 1 {
+		return position
+	}
+	target := position - 1 // characters before the position
+	offset := len(sql)     // the same place in sql, in bytes
+	at, seen := 0, 0       // bytes of sql, characters of the edited text
+	for i := 0; ; i++ {
+		end := len(sql)
+		if i < len(p.Edits) {
+			end = p.Edits[i].Start
+		}
+		if n := count(sql[at:end], multibyte); seen+n > target || i == len(p.Edits) {
+			offset = at + bytesOf(sql[at:end], target-seen, multibyte)
+			break
+		} else {
+			seen += n
+		}
+		e := &p.Edits[i]
+		n := count(e.Text, multibyte)
+		if seen+n > target {
+			offset = e.Near
+			break
+		}
+		seen += n
+		at = e.End
+	}
+	return count(sql[:offset], multibyte) + 1
+}
+
+// Position returns the place of a byte offset as the server counts it.
+func Position(sql string, offset int, multibyte bool) int {
+	return count(sql[:min(offset, len(sql))], multibyte) + 1
+}
+
+func count(s string, multibyte bool) int {
+	if multibyte {
+		return utf8.RuneCountInString(s)
+	}
+	return len(s)
+}
+
+// bytesOf returns how many bytes the first n characters of s take.
+func bytesOf(s string, n int, multibyte bool) int {
+	if !multibyte {
+		return min(n, len(s))
+	}
+	at := 0
+	for ; n > 0 && at < len(s); n-- {
+		_, size := utf8.DecodeRuneInString(s[at:])
+		at += size
+	}
+	return at
+}

@@ -1,0 +1,88 @@
+package rewrite
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v5"
+)
+
+// query hides tombstones in a SELECT wherever it stands: in its own FROM
+// clause and in every query inside it.
+func (r *rewriter) query(s *pg.SelectStmt, sc *scope) {
+	sc = r.with(s.WithClause, sc)
+	if s.Op == pg.SetOperation_SETOP_NONE || s.Op == pg.SetOperation_SET_OPERATION_UNDEFINED {
+		r.from(s, sc)
+	} else {
+		r.query(s.Larg, sc)
+		r.query(s.Rarg, sc)
+	}
+	// Everything that can hold a query but FROM, which is done, and the
+	// names in FOR UPDATE OF, which are aliases and not relations.
+	r.exprs(s.DistinctClause, sc)
+	r.exprs(s.TargetList, sc)
+	r.expr(unwrap(s.WhereClause), sc)
+	r.exprs(s.GroupClause, sc)
+	r.expr(unwrap(s.HavingClause), sc)
+	r.exprs(s.WindowClause, sc)
+	r.exprs(s.ValuesLists, sc)
+	r.exprs(s.SortClause, sc)
+	r.expr(unwrap(s.LimitOffset), sc)
+	r.expr(unwrap(s.LimitCount), sc)
+}
+
+// with plans the queries of a WITH clause and returns the scope with their
+// names. Without RECURSIVE a query sees those before it; with it, all.
+//
+// Without this rule, WITH users AS (..) SELECT * FROM users would be filtered
+// by a column that the common table expression need not have.
+func (r *rewriter) with(w *pg.WithClause, sc *scope) *scope {
+	if w == nil {
+		return sc
+	}
+	in := &scope{outer: sc}
+	if w.Recursive {
+		for _, n := range w.Ctes {
+			if c, ok := unwrap(n).(*pg.CommonTableExpr); ok {
+				in.names = append(in.names, c.Ctename)
+			}
+		}
+	}
+	for _, n := range w.Ctes {
+		c, ok := unwrap(n).(*pg.CommonTableExpr)
+		if !ok {
+			continue
+		}
+		if !w.Recursive {
+			// A scope of its own for each: those before must not see it.
+			r.expr(unwrap(c.Ctequery), in)
+			in = &scope{outer: in, names: []string{c.Ctename}}
+			continue
+		}
+		r.expr(unwrap(c.Ctequery), in)
+		// SEARCH and CYCLE hold names and constants only.
+	}
+	return in
+}
+
+func (r *rewriter) exprs(list []*pg.Node, sc *scope) {
+	for _, n := range list {
+		r.expr(unwrap(n), sc)
+	}
+}
+
+// expr looks for queries inside an expression, or any other piece of a tree.
+func (r *rewriter) expr(m any, sc *scope) {
+	switch x := m.(type) {
+	case nil, *pg.ColumnRef, *pg.A_Const, *pg.ParamRef, *pg.TypeName:
+		return
+	case *pg.SelectStmt:
+		r.query(x, sc)
+		return
+	case *pg.InsertStmt, *pg.UpdateStmt, *pg.DeleteStmt, *pg.MergeStmt:
+		r.modify(x, sc, false)
+		return
+	case *pg.FuncCall:
+		if n := len(x.Funcname); n > 0 && x.Funcname[n-1].GetString_().GetSval() == "set_config" {
+			r.setsConfig = true
+		}
+	}
+	children(m, func(child any) { r.expr(child, sc) })
+}

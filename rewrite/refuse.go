@@ -1,0 +1,98 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Refusal is the error a client gets for a statement that is not sent on.
+type Refusal struct {
+	Rule    string // which row of the table below
+	Code    string // SQLSTATE
+	Message string
+	Detail  string
+	Hint    string
+	Offset  int // where in the client's text, in bytes; -1 if nowhere in particular
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Sentinel is the name of a column that no query has: a refused statement is
+// sent as a reference to it. The server fails that statement as it would any
+// other, at its turn, so that replies stay in order, the transaction aborts
+// and a pipeline is skipped without the proxy having to imitate any of it; the
+// session replaces the error by the Refusal.
+const Sentinel = "tombstone refused this statement"
+
+// sentinelSQL stands where a refused statement stood.
+const sentinelSQL = `SELECT "` + Sentinel + `"`
+
+// refusal is one row of the table of what is refused and why.
+type refusal struct {
+	code, message, hint string
+}
+
+// refusals is the one table of refusals. %s takes the relation's name, or
+// what the call site names instead.
+var refusals = map[string]refusal{
+	"merge": {"0A000", `MERGE that involves protected table "%s" is not supported yet`,
+		"Write it as UPDATE, DELETE and INSERT statements in one transaction."},
+	"on-conflict": {"0A000", `INSERT .. ON CONFLICT into protected table "%s" is not supported yet`,
+		"Try an UPDATE first and INSERT when it finds no row, in one transaction."},
+	"define": {"0A000", `defining something by a query on protected table "%s" is not supported yet`,
+		"Its deleted rows would show. Define it on a direct connection to the server, with a condition on the marker column."},
+	"create-as": {"0A000", `copying protected table "%s" into a new table is not supported yet`,
+		"Create the table first, then INSERT .. SELECT into it."},
+	"view": {"0A000", `"%s" shows rows of protected table "%s" and is not supported yet`,
+		"Name the protected table itself in the statement."},
+	"moved-names": {"0A000", `"%s" cannot be resolved: an earlier statement of the same message may change what it means`,
+		"Send the statements in separate messages."},
+	"renamed-marker": {"0A000", `the column aliases of protected table "%s" make its marker column ambiguous`,
+		"Give another column alias."},
+	"no-marker": {"55000", "%s", ""},
+	"returning-merged": {"0A000", `RETURNING * of a DELETE on protected table "%s" whose USING list joins with merged columns is not supported`,
+		"Name the columns to return."},
+	"truncate-denied": {"42501", `TRUNCATE of protected table "%s" is denied by the policy`,
+		"Use DELETE, or change the table's truncate setting in the policy."},
+	"truncate-mixed": {"0A000", `TRUNCATE of protected table "%s" together with tables that are handled otherwise is not supported`,
+		"Send one TRUNCATE for the protected tables and another for the rest."},
+	"truncate-cascade": {"0A000", `TRUNCATE .. CASCADE of protected table "%s" is not supported`,
+		"Name every table to be emptied instead of CASCADE."},
+	"truncate-restart": {"0A000", `TRUNCATE .. RESTART IDENTITY of protected table "%s" is not supported`,
+		"Its deleted rows keep their numbers. Leave out RESTART IDENTITY, or restart the sequence with ALTER SEQUENCE."},
+	"copy-syntax": {"0A000", `this form of COPY from protected table "%s" is not supported`,
+		"Use COPY .. TO .. WITH (FORMAT .., DELIMITER ..)."},
+	"settings": {"0A000", `setting "%s" is not supported yet`,
+		"Deleted rows can be seen and restored on a direct connection to the server."},
+	"unparsed": {"0A000", "this statement is newer than the proxy's parser and names a protected table",
+		"Write it in PostgreSQL 16's syntax."},
+	"too-complex": {"54001", "this statement is too deeply nested for the proxy, and may name a protected table",
+		"Split long chains of operators, joins or set operations, or use IN, ANY or VALUES."},
+	"backslash": {"0A000", "a backslash in a string literal reads differently while standard_conforming_strings is off, and the statement may name a protected table",
+		"SET standard_conforming_strings = on, and write such literals as E'..'."},
+	"encoding": {"0A000", "text in client encoding %s cannot be read safely, and the statement may name a protected table",
+		"SET client_encoding = 'UTF8'."},
+	"internal": {"XX000", "the proxy could not find its way in this statement, which names a protected table",
+		"Please report the statement. Writing it in a plainer form may help."},
+}
+
+// newRefusal fills in a row of the table. offset is a byte offset in the
+// client's text, or -1.
+func newRefusal(rule string, offset int, args ...any) *Refusal {
+	row := refusals[rule]
+	message := row.message
+	if strings.Contains(message, "%s") {
+		message = fmt.Sprintf(message, args...)
+	}
+	return &Refusal{Rule: rule, Code: row.code, Message: message, Hint: row.hint, Offset: offset}
+}
+
+// TooLarge is the refusal of a statement that exceeds the proxy's limit on
+// statement size, in bytes.
+func TooLarge(limit int) *Refusal {
+	return &Refusal{
+		Rule: "too-large", Code: "54000", Offset: -1,
+		Message: fmt.Sprintf("this statement is larger than the proxy's limit of %d bytes", limit),
+		Hint:    "Send bulk data with COPY or as parameters, or raise limits.statement_bytes in the proxy's configuration.",
+	}
+}

@@ -1,0 +1,118 @@
+package rewrite
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"tombstone/policy"
+	"tombstone/policy/catalog"
+)
+
+// target resolves the relation that a statement changes. The server looks for
+// it among real relations only: a common table expression of the same name
+// does not hide it.
+//
+// Without this rule, WITH users AS (SELECT 1) DELETE FROM users would pass
+// for a DELETE from the common table expression, and really delete.
+func (r *rewriter) target(rv *pg.RangeVar) *policy.Table { return r.lookup(rv, nil) }
+
+// lookup resolves a name as the server does. It returns the protected table
+// that the name stands for, or nil. What only shows a protected table is
+// refused here.
+func (r *rewriter) lookup(rv *pg.RangeVar, sc *scope) *policy.Table {
+	table, indirect := r.find(rv, sc)
+	switch {
+	case indirect != nil && (rv.Inh || indirect.Kind == 'v' || indirect.Kind == 'm'):
+		// ONLY a parent shows none of its protected children.
+		r.refuse("view", rv.Location, indirect.String(), indirect.Over.String())
+	case table != nil && r.forbid != "":
+		r.refuse(r.forbid, rv.Location, table.String())
+	case table != nil && table.Unreadable:
+		r.unmarkable(table, rv.Location)
+	default:
+		return table
+	}
+	return nil
+}
+
+func (r *rewriter) find(rv *pg.RangeVar, sc *scope) (*policy.Table, *policy.Indirect) {
+	set, name := r.env.Set, rv.Relname
+	if rv.Schemaname != "" {
+		if rv.Schemaname == "pg_temp" || strings.HasPrefix(rv.Schemaname, "pg_temp_") {
+			return nil, nil
+		}
+		if r.uncertain(name, false) {
+			r.refuse("moved-names", rv.Location, name)
+			return nil, nil
+		}
+		return set.Find(rv.Schemaname, name)
+	}
+	if sc.has(name) {
+		return nil, nil
+	}
+	if r.uncertain(name, r.moved) {
+		r.refuse("moved-names", rv.Location, name)
+		return nil, nil
+	}
+	for _, schema := range r.env.Path {
+		if strings.HasPrefix(schema, "pg_temp_") {
+			for _, t := range r.env.Temp {
+				if t == name {
+					return nil, nil
+				}
+			}
+			continue
+		}
+		if set.Exists(schema, name) {
+			return set.Find(schema, name)
+		}
+	}
+	return nil, nil
+}
+
+// uncertain reports whether what a name stands for may have changed since
+// the names in scope were read.
+func (r *rewriter) uncertain(name string, moved bool) bool {
+	if r.env.Stale {
+		r.stale = true
+	}
+	if moved && r.env.Set.Named(name) {
+		return true
+	}
+	if !r.unknown && len(r.defined) == 0 || !r.env.Set.Covers(name) {
+		return false
+	}
+	if r.unknown {
+		return true
+	}
+	for _, d := range r.defined {
+		if d == name {
+			return true
+		}
+	}
+	return false
+}
+
+// unmarkable refuses a statement that cannot do without the table's marker.
+func (r *rewriter) unmarkable(table *policy.Table, offset int32) {
+	r.refuse("no-marker", offset, table.Problem)
+	if f := r.stmt.Refusal; f.Rule == "no-marker" {
+		f.Hint = table.Fix
+	}
+}
+
+// columnsOf returns the columns of the relation that a name stands for.
+// Relations whose columns were not read have no column that is some policy's
+// marker; known says that there is such a relation.
+func (r *rewriter) columnsOf(rv *pg.RangeVar) (columns []catalog.Column, known bool) {
+	if rv.Schemaname != "" {
+		return r.env.Set.Columns(rv.Schemaname, rv.Relname)
+	}
+	for _, schema := range r.env.Path {
+		if columns, known = r.env.Set.Columns(schema, rv.Relname); known {
+			return columns, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,317 @@
+package rewrite
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"tombstone/policy"
+)
+
+// returning makes RETURNING of a buried DELETE show the row as it was. An
+// UPDATE returns the new row; all that differs in it is the marker, which was
+// NULL, or the row would not have been live.
+//
+// Without this rule, DELETE FROM users .. RETURNING * shows a deleted_at that
+// the row never had for the client.
+func (r *rewriter) returning(x *pg.DeleteStmt, table *policy.Table, twice bool) {
+	if len(x.ReturningList) == 0 {
+		return
+	}
+	o := &oldRow{rewriter: r, x: x, table: table, qualifier: qualifier(x.Relation, table, twice)}
+	for _, n := range x.ReturningList {
+		t, ok := unwrap(n).(*pg.ResTarget)
+		if !ok {
+			continue
+		}
+		if c, ok := unwrap(t.Val).(*pg.ColumnRef); ok {
+			o.item(c, t.Name != "")
+			continue
+		}
+		o.inside(unwrap(t.Val), false)
+	}
+}
+
+// oldRow replaces references to a deleted row's marker.
+type oldRow struct {
+	*rewriter
+	x         *pg.DeleteStmt
+	table     *policy.Table
+	qualifier string
+	done      bool // the rule has been noted
+}
+
+// item replaces a column reference that is a whole RETURNING item.
+func (o *oldRow) item(c *pg.ColumnRef, named bool) {
+	switch kind := o.means(c); kind {
+	case star, targetStar:
+		if len(o.table.Columns) == 0 {
+			return // nothing known to expand to
+		}
+		list := o.columns(true)
+		if kind == star {
+			others, ok := o.others()
+			if !ok {
+				o.refuse("returning-merged", c.Location, o.table.String())
+				return
+			}
+			list = append(list, others...)
+		}
+		o.replace(c, strings.Join(list, ", "))
+	case marker:
+		o.replace(c, o.null()+as(named, o.table.Marker))
+	case wholeRow:
+		if len(o.table.Columns) > 0 {
+			o.replace(c, o.row()+as(named, c.Fields[len(c.Fields)-1].GetString_().GetSval()))
+		}
+	}
+}
+
+// as names an item that lost its name by being replaced.
+func as(named bool, name string) string {
+	if named {
+		return ""
+	}
+	return " AS " + quote(name)
+}
+
+// inside replaces references in an expression. In a row constructor t.*
+// stands for the columns, elsewhere for the row.
+func (o *oldRow) inside(m any, inRow bool) {
+	switch x := m.(type) {
+	case nil, *pg.TypeName:
+		return
+	case *pg.ColumnRef:
+		switch o.means(x) {
+		case marker:
+			o.replace(x, "("+o.null()+")")
+		case wholeRow:
+			if len(o.table.Columns) > 0 {
+				o.replace(x, o.row())
+			}
+		case targetStar:
+			if len(o.table.Columns) > 0 {
+				if inRow {
+					o.replace(x, strings.Join(o.columns(false), ", "))
+				} else {
+					o.replace(x, o.row())
+				}
+			}
+		}
+		return
+	case *pg.SelectStmt:
+		// A subquery that names a relation of its own may mean that one. Only
+		// references that carry the target's name and cannot mean anything
+		// else are replaced.
+		if !o.shadowed(x) {
+			sub := *o
+			sub.x = &pg.DeleteStmt{Relation: o.x.Relation, UsingClause: []*pg.Node{nil}}
+			children(m, func(c any) { sub.inside(c, false) })
+		}
+		return
+	}
+	_, row := m.(*pg.RowExpr)
+	children(m, func(c any) { o.inside(c, row) })
+}
+
+// shadowed reports whether some FROM clause in m has the target's name.
+func (o *oldRow) shadowed(m any) bool {
+	name := o.targetName()
+	found := false
+	var look func(any)
+	look = func(m any) {
+		switch x := m.(type) {
+		case nil:
+			return
+		case *pg.RangeVar:
+			found = found || x.Alias == nil && x.Relname == name
+		case *pg.Alias:
+			found = found || x.Aliasname == name
+		}
+		if !found {
+			children(m, look)
+		}
+	}
+	look(m)
+	return found
+}
+
+func (o *oldRow) targetName() string {
+	if a := o.x.Relation.Alias; a != nil {
+		return a.Aliasname
+	}
+	return o.x.Relation.Relname
+}
+
+type meaning int
+
+const (
+	other      meaning = iota
+	star               // *
+	targetStar         // t.*
+	marker             // the target's marker
+	wholeRow           // t
+)
+
+// means says what a column reference stands for, as far as it is about the
+// target.
+func (o *oldRow) means(c *pg.ColumnRef) meaning {
+	names := make([]string, 0, 4)
+	starred := false
+	for _, f := range c.Fields {
+		switch x := unwrap(f).(type) {
+		case *pg.String:
+			names = append(names, x.Sval)
+		case *pg.A_Star:
+			starred = true
+		}
+	}
+	rel := o.x.Relation
+	qualified := func(q []string) bool {
+		switch {
+		case len(q) == 1:
+			return q[0] == o.targetName()
+		case rel.Alias != nil || len(q) == 0:
+			return false
+		}
+		return q[len(q)-1] == rel.Relname && q[len(q)-2] == o.table.Schema
+	}
+	switch {
+	case starred && len(names) == 0:
+		return star
+	case starred:
+		if qualified(names) {
+			return targetStar
+		}
+	case len(names) == 1:
+		if names[0] == o.table.Marker && o.onlyTarget(names[0]) {
+			return marker
+		}
+		if names[0] == o.targetName() && !o.column(names[0]) && o.onlyTarget(names[0]) {
+			return wholeRow
+		}
+	case len(names) > 1:
+		if names[len(names)-1] == o.table.Marker && qualified(names[:len(names)-1]) {
+			return marker
+		}
+	}
+	return other
+}
+
+func (o *oldRow) column(name string) bool {
+	for i := range o.table.Columns {
+		if o.table.Columns[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// onlyTarget reports whether an unqualified column name can only mean the
+// target's: whether no relation of the USING list may have such a column.
+func (o *oldRow) onlyTarget(name string) bool {
+	for _, n := range o.x.UsingClause {
+		rv, ok := unwrap(n).(*pg.RangeVar)
+		if !ok {
+			return false
+		}
+		columns, known := o.columnsOf(rv)
+		if !known {
+			return false
+		}
+		for _, c := range columns {
+			if c.Name == name {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// null writes the marker as it was.
+func (o *oldRow) null() string { return "NULL::" + o.table.MarkerType }
+
+// columns lists the target's columns as they were. With named the marker
+// carries its name, as an item of a list of results must.
+func (o *oldRow) columns(named bool) []string {
+	list := make([]string, len(o.table.Columns))
+	for i, c := range o.table.Columns {
+		list[i] = o.qualifier + "." + quote(c.Name)
+		if i == o.table.Ordinal {
+			list[i] = o.null()
+			if named {
+				list[i] += " AS " + quote(c.Name)
+			}
+		}
+	}
+	return list
+}
+
+// row writes the whole row as it was, of the table's own row type.
+func (o *oldRow) row() string {
+	return "ROW(" + strings.Join(o.columns(false), ", ") + ")::" + quote(o.table.Schema) + "." + quote(o.table.Relation)
+}
+
+// others lists what * means for the USING list. Joins that merge columns
+// have no such list.
+func (o *oldRow) others() ([]string, bool) {
+	var list []string
+	var add func(m any) bool
+	add = func(m any) bool {
+		name := ""
+		switch x := m.(type) {
+		case *pg.RangeVar:
+			name = quote(x.Relname)
+			if x.Alias != nil {
+				name = quote(x.Alias.Aliasname)
+			} else if x.Schemaname != "" {
+				name = quote(x.Schemaname) + "." + name
+			}
+		case *pg.RangeTableSample:
+			return add(unwrap(x.Relation))
+		case *pg.RangeSubselect:
+			name = quote(x.Alias.GetAliasname())
+		case *pg.RangeFunction:
+			if x.Alias == nil {
+				return false
+			}
+			name = quote(x.Alias.Aliasname)
+		case *pg.JoinExpr:
+			if x.Alias == nil {
+				if x.IsNatural || len(x.UsingClause) > 0 {
+					return false
+				}
+				return add(unwrap(x.Larg)) && add(unwrap(x.Rarg))
+			}
+			name = quote(x.Alias.Aliasname)
+		default:
+			return false
+		}
+		list = append(list, name+".*")
+		return true
+	}
+	for _, n := range o.x.UsingClause {
+		if !add(unwrap(n)) {
+			return nil, false
+		}
+	}
+	return list, true
+}
+
+// replace puts words where a column reference stands.
+func (o *oldRow) replace(c *pg.ColumnRef, words string) {
+	i := o.at(c.Location)
+	if i < 0 {
+		o.refuse("internal", c.Location)
+		return
+	}
+	end := i + 1
+	if !o.is(i, '*') {
+		end = o.nameEnd(i)
+	}
+	o.edit(o.start(i), o.end(end-1), words)
+	if !o.done {
+		o.done = true
+		o.touch(o.table, ReturnOld, c.Location, Buried)
+	}
+}

@@ -1,0 +1,217 @@
+package rewrite
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"tombstone/policy"
+	"tombstone/rewrite/lex"
+)
+
+// Rewrite plans one message's text: the statements of a Query, or the one of
+// a Parse. It never fails: what it cannot answer for is refused in the Plan.
+func Rewrite(sql string, env *Env) *Plan {
+	mentions := env.Set.Mentions(sql)
+	if mentions {
+		if r := misread(sql, env); r != nil {
+			return RefuseWhole(sql, r)
+		}
+	}
+	toks, err := lex.Scan(make([]lex.Token, 0, len(sql)/4+8), sql)
+	if err != nil || !utf8.ValidString(sql) {
+		return unparsed(mentions)
+	}
+	if !mentions {
+		if plan := skim(sql, toks); plan != nil {
+			return plan
+		}
+	}
+	t := newText(sql, toks)
+	if t.tooDeep() {
+		if mentions {
+			return RefuseWhole(sql, newRefusal("too-complex", -1))
+		}
+		return &Plan{Changes: ChangesNames | ChangesCatalog | ChangesLexing | EndsWork}
+	}
+	tree, err := pg.Parse(sql)
+	if err != nil {
+		return unparsed(mentions)
+	}
+	r := &rewriter{text: t, env: env, plan: &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}}
+	for _, raw := range tree.Stmts {
+		r.raw(raw)
+		if r.stale {
+			return &Plan{Stale: true}
+		}
+	}
+	r.plan.Edits = sorted(r.plan.Edits)
+	return r.plan
+}
+
+// rewriter holds what is known while one text is planned.
+type rewriter struct {
+	*text
+	env  *Env
+	plan *Plan
+	stmt *Stmt // the one being planned
+
+	conflict   int32    // offset of the current INSERT's ON CONFLICT, -1 if none
+	forbid     string   // the refusal for touching anything protected, "" where it may be touched
+	stale      bool     // a name had to be resolved while Env.Stale
+	serial     int      // for names of our own
+	own        string   // the prefix of such names, not found in the client's text
+	moved      bool     // an earlier statement of this text may have changed search_path
+	defined    []string // names in earlier DDL of this text
+	unknown    bool     // an earlier statement of this text may have defined anything
+	setsConfig bool     // the statement calls set_config()
+	changed    bool     // an earlier statement of this text changed names or catalog
+}
+
+// raw plans one statement and adds its edits, or the one edit that refuses it.
+func (r *rewriter) raw(raw *pg.RawStmt) {
+	first, last := r.span(raw)
+	r.plan.Stmts = append(r.plan.Stmts, Stmt{start: first, end: last})
+	r.stmt = &r.plan.Stmts[len(r.plan.Stmts)-1]
+	r.conflict, r.forbid, r.setsConfig = -1, "", false
+	edits := len(r.plan.Edits)
+	changes := r.statement(unwrap(raw.Stmt))
+	if r.stmt.Refusal != nil {
+		r.stmt.Action, r.stmt.Tag, r.stmt.PrepareTag = Refused, TagAsSent, TagAsSent
+		r.stmt.Prepare, r.stmt.Execute, r.stmt.Deallocate, r.stmt.ForgetAll = "", "", "", false
+		r.plan.Edits = append(r.plan.Edits[:edits], Edit{first, last, sentinelSQL, first})
+		return
+	}
+	r.plan.Changes |= changes
+	r.after(changes, first, last)
+}
+
+// span returns the first byte of a statement and the one after its last
+// token, without the semicolon.
+func (r *rewriter) span(raw *pg.RawStmt) (first, last int) {
+	end := len(r.sql)
+	if raw.StmtLen > 0 {
+		end = int(raw.StmtLocation + raw.StmtLen)
+	}
+	i, j := r.before(int(raw.StmtLocation))+1, r.before(end)
+	for r.is(j, ';') {
+		j--
+	}
+	if i >= len(r.toks) || j < i {
+		return int(raw.StmtLocation), end
+	}
+	return r.start(i), r.end(j)
+}
+
+// after keeps what later statements of the same text must know of this one.
+func (r *rewriter) after(changes Changes, first, last int) {
+	if changes&EndsWork != 0 && (r.env.Dirty || r.changed) {
+		r.moved, r.unknown = true, true
+	}
+	if changes&ChangesNames != 0 {
+		r.moved, r.changed = true, true
+	}
+	if changes&ChangesCatalog != 0 {
+		r.changed = true
+		if r.stmt.Kind == "do" {
+			r.unknown = true
+		}
+		for i := r.before(first) + 1; i < len(r.toks) && r.end(i) <= last; i++ {
+			switch r.toks[i].Kind {
+			case lex.Ident, lex.QuotedIdent:
+				r.defined = append(r.defined, r.toks[i].Name(r.sql))
+			case lex.UIdent:
+				r.unknown = true
+			}
+		}
+	}
+}
+
+// edit replaces the bytes from..to by words.
+func (r *rewriter) edit(from, to int, words string) {
+	near := from
+	if from == to {
+		if i := r.before(from); i >= 0 {
+			near = r.start(i)
+		}
+	}
+	r.plan.Edits = append(r.plan.Edits, Edit{from, to, words, near})
+}
+
+// insert puts words at a byte offset.
+func (r *rewriter) insert(at int, words string) { r.edit(at, at, words) }
+
+// refuse makes the statement refused, by the first reason that is found.
+func (r *rewriter) refuse(rule string, offset int32, args ...any) {
+	if r.stmt.Refusal == nil {
+		r.stmt.Refusal = newRefusal(rule, int(offset), args...)
+	}
+}
+
+// touch records that a rule fired for a protected table.
+func (r *rewriter) touch(table *policy.Table, rule *Rule, offset int32, action Action) {
+	r.stmt.Touched = append(r.stmt.Touched, Touch{table.String(), rule, action, int(offset)})
+	r.stmt.Action = max(r.stmt.Action, action)
+}
+
+// sorted orders edits by place. Several at one place keep the order in which
+// they were made: an inner one first.
+func sorted(edits []Edit) []Edit {
+	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Start - b.Start })
+	return edits
+}
+
+// name returns a name that the client's text does not have.
+func (r *rewriter) name() string {
+	if r.own == "" {
+		r.own = "_t"
+		for lower := strings.ToLower(r.sql); strings.Contains(lower, r.own); {
+			r.own += "_"
+		}
+	}
+	r.serial++
+	return r.own + strconv.Itoa(r.serial)
+}
+
+// misread tells whether the server may read the text otherwise than our
+// lexer: only text that could name something protected gets here.
+func misread(sql string, env *Env) *Refusal {
+	if env.Backslash && strings.IndexByte(sql, '\\') >= 0 {
+		return newRefusal("backslash", -1)
+	}
+	switch env.Encoding {
+	case "", "UTF8":
+		return nil
+	case "SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004":
+		// The second byte of a character can be an ASCII one, even a quote.
+		for i := range len(sql) {
+			if sql[i] >= 0x80 {
+				return newRefusal("encoding", -1, env.Encoding)
+			}
+		}
+	}
+	return nil
+}
+
+// unparsed plans a text that the parser rejects. The server's own error is
+// the best answer; but if the server takes what our parser does not, and
+// something protected is named, it must not run.
+func unparsed(mentions bool) *Plan {
+	p := &Plan{Unparsed: true, Changes: ChangesNames | ChangesCatalog | ChangesLexing | EndsWork}
+	if mentions {
+		p.Probe = true
+		p.Refusal = newRefusal("unparsed", -1)
+	}
+	return p
+}
+
+// RefuseWhole plans the refusal of a text of which nothing more is known.
+func RefuseWhole(sql string, why *Refusal) *Plan {
+	return &Plan{
+		Edits: []Edit{{0, len(sql), sentinelSQL, 0}},
+		Stmts: []Stmt{{Kind: "other", Action: Refused, Refusal: why, end: len(sql)}},
+	}
+}

@@ -1,0 +1,56 @@
+package rewrite
+
+import "tombstone/rewrite/lex"
+
+// skim plans a text that names nothing protected, without the parser, if it
+// consists of plain queries: nothing that later statements depend on. It
+// returns nil where the parser has to look.
+func skim(sql string, toks []lex.Token) *Plan {
+	plan := &Plan{}
+	start := true
+	for i := range toks {
+		k := &toks[i]
+		if k.Kind == lex.Punct && sql[k.Start] == ';' {
+			start = true
+			continue
+		}
+		if start {
+			start = false
+			kind := ""
+			if k.Kind == lex.Ident {
+				switch word := k.Text(sql); {
+				case k.Is(sql, "select"), k.Is(sql, "insert"), k.Is(sql, "update"), k.Is(sql, "delete"), k.Is(sql, "begin"):
+					kind = lower(word)
+				}
+			}
+			if kind == "" {
+				return nil
+			}
+			plan.Stmts = append(plan.Stmts, Stmt{Kind: kind, start: int(k.Start)})
+		}
+		switch {
+		case k.Kind != lex.Ident:
+			if (k.Kind == lex.QuotedIdent || k.Kind == lex.UIdent) && k.Name(sql) == "set_config" {
+				return nil
+			}
+		case k.Is(sql, "set_config"):
+			return nil
+		case k.Is(sql, "into"):
+			// SELECT INTO makes a table; INSERT INTO does not.
+			if i == 0 || !toks[i-1].Is(sql, "insert") {
+				return nil
+			}
+		}
+		plan.Stmts[len(plan.Stmts)-1].end = int(k.End)
+	}
+	return plan
+}
+
+// lower folds a keyword.
+func lower(s string) string {
+	b := []byte(s)
+	for i := range b {
+		b[i] |= 0x20
+	}
+	return string(b)
+}

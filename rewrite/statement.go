@@ -1,0 +1,176 @@
+package rewrite
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+)
+
+// statement plans a top-level statement, or one inside EXPLAIN, PREPARE and
+// the like, and says what it may change for those after it.
+func (r *rewriter) statement(m any) Changes {
+	switch x := m.(type) {
+	case *pg.SelectStmt:
+		r.stmt.Kind = "select"
+		if into(x) != nil {
+			r.forbid = "create-as"
+			r.query(x, nil)
+			return ChangesCatalog
+		}
+		r.query(x, nil)
+	case *pg.InsertStmt, *pg.UpdateStmt, *pg.DeleteStmt, *pg.MergeStmt:
+		r.modify(x, nil, true)
+	case *pg.TruncateStmt:
+		r.stmt.Kind = "truncate"
+		r.truncate(x)
+	case *pg.CopyStmt:
+		r.stmt.Kind = "copy"
+		r.copy(x)
+	case *pg.ExplainStmt:
+		changes := r.statement(unwrap(x.Query))
+		r.stmt.Kind, r.stmt.Tag, r.stmt.Buries = "explain", TagAsSent, ""
+		return changes
+	case *pg.PrepareStmt:
+		changes := r.statement(unwrap(x.Query))
+		r.stmt.Kind = "prepare"
+		r.stmt.Prepare, r.stmt.PrepareTag, r.stmt.Tag = x.Name, r.stmt.Tag, TagAsSent
+		return changes
+	case *pg.DeclareCursorStmt:
+		changes := r.statement(unwrap(x.Query))
+		r.stmt.Kind = "declare"
+		return changes
+	case *pg.ExecuteStmt:
+		r.stmt.Kind = "execute"
+		r.expr(x, nil)
+		r.stmt.Execute = x.Name
+	default:
+		return r.utility(m)
+	}
+	if r.setsConfig {
+		return ChangesNames | ChangesLexing
+	}
+	return 0
+}
+
+// into returns the INTO clause of a SELECT, which hangs on the leftmost
+// branch of a set operation.
+func into(s *pg.SelectStmt) *pg.IntoClause {
+	for s.Larg != nil {
+		s = s.Larg
+	}
+	return s.IntoClause
+}
+
+// modify plans a statement that changes rows, at top level or in a CTE. Only
+// at top level does the command tag follow it.
+func (r *rewriter) modify(m any, sc *scope, top bool) {
+	kind := ""
+	switch x := m.(type) {
+	case *pg.InsertStmt:
+		kind = "insert"
+		r.insertInto(x, sc)
+	case *pg.UpdateStmt:
+		kind = "update"
+		r.update(x, sc)
+	case *pg.DeleteStmt:
+		kind = "delete"
+		if table := r.bury(x, sc); table != nil && top {
+			r.stmt.Tag, r.stmt.Buries = TagDelete, table.String()
+		}
+	case *pg.MergeStmt:
+		kind = "merge"
+		r.merge(x, sc)
+	}
+	if top {
+		r.stmt.Kind = kind
+	}
+}
+
+// utility plans everything else: statements that are not about rows, and the
+// definitions that hold queries.
+func (r *rewriter) utility(m any) Changes {
+	r.stmt.Kind = "other"
+	switch x := m.(type) {
+	case *pg.TransactionStmt:
+		r.stmt.Kind = "transaction"
+		switch x.Kind {
+		case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START,
+			pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE:
+			return 0
+		}
+		return EndsWork
+	case *pg.VariableSetStmt:
+		r.stmt.Kind = "set"
+		return r.set(x)
+	case *pg.VariableShowStmt:
+		r.stmt.Kind = "show"
+		return 0
+	case *pg.DeallocateStmt:
+		r.stmt.Kind = "deallocate"
+		r.stmt.Deallocate, r.stmt.ForgetAll = x.Name, x.Name == ""
+		return 0
+	case *pg.DiscardStmt:
+		r.stmt.Kind = "discard"
+		switch x.Target {
+		case pg.DiscardMode_DISCARD_ALL:
+			r.stmt.ForgetAll = true
+			return ChangesNames | ChangesLexing
+		case pg.DiscardMode_DISCARD_TEMP:
+			return ChangesNames
+		}
+		return 0
+	case *pg.FetchStmt, *pg.ClosePortalStmt:
+		r.stmt.Kind = "cursor"
+		return 0
+	case *pg.ListenStmt, *pg.UnlistenStmt, *pg.NotifyStmt:
+		r.stmt.Kind = "notify"
+		return 0
+	case *pg.LockStmt, *pg.VacuumStmt, *pg.CheckPointStmt, *pg.ConstraintsSetStmt, *pg.ClusterStmt,
+		*pg.ReindexStmt, *pg.CommentStmt, *pg.LoadStmt:
+		return 0
+	case *pg.DoStmt:
+		// The body is a string that the server runs; what it did is unknown.
+		r.stmt.Kind = "do"
+		return ChangesNames | ChangesCatalog
+	case *pg.CallStmt:
+		r.stmt.Kind = "call"
+		r.forbidden("define", x)
+		return ChangesNames
+	case *pg.CreateTableAsStmt:
+		r.stmt.Kind = "create"
+		rule := "create-as"
+		if x.Objtype == pg.ObjectType_OBJECT_MATVIEW {
+			rule = "define"
+		}
+		r.forbidden(rule, x)
+		return ChangesCatalog | ChangesNames
+	}
+	r.stmt.Kind = "ddl"
+	r.forbidden("define", m)
+	return ChangesCatalog | ChangesNames
+}
+
+// forbidden refuses a statement in which a query names something protected:
+// what it defines would show, or act on, tombstones for good.
+func (r *rewriter) forbidden(rule string, m any) {
+	r.forbid = rule
+	r.expr(m, nil)
+}
+
+// set plans SET and RESET.
+func (r *rewriter) set(x *pg.VariableSetStmt) Changes {
+	if x.Kind == pg.VariableSetKind_VAR_RESET_ALL {
+		return ChangesNames | ChangesLexing
+	}
+	name := strings.ToLower(x.Name)
+	if strings.HasPrefix(name, "tombstone.") {
+		r.refuse("settings", int32(r.stmt.start), name)
+	}
+	switch name {
+	case "search_path", "role", "session_authorization":
+		return ChangesNames
+	case "standard_conforming_strings", "client_encoding", "names":
+		return ChangesLexing
+	}
+	return 0
+}

@@ -1,0 +1,160 @@
+package rewrite
+
+import (
+	"fmt"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"tombstone/policy"
+)
+
+// truncate turns a TRUNCATE of protected tables into an UPDATE that marks
+// every live row, or several of them in one statement.
+//
+//	TRUNCATE a, b
+//	WITH _t1 AS (UPDATE a SET .. WHERE ..) UPDATE b SET .. WHERE ..
+//
+// Without this rule, TRUNCATE users loses every row and tombstone for good.
+func (r *rewriter) truncate(x *pg.TruncateStmt) {
+	var tables []*policy.Table
+	var refs []*pg.RangeVar
+	allowed, plain := 0, 0
+	for _, n := range x.Relations {
+		rv, ok := unwrap(n).(*pg.RangeVar)
+		if !ok {
+			continue
+		}
+		refs = append(refs, rv)
+		table := r.target(rv)
+		switch {
+		case table == nil:
+			plain++
+		case table.Truncate == "deny":
+			r.refuse("truncate-denied", rv.Location, table.String())
+		case table.Truncate == "allow":
+			r.touch(table, AllowPurge, rv.Location, Passed)
+			allowed++
+			continue
+		}
+		tables = append(tables, table)
+	}
+	if x.Behavior == pg.DropBehavior_DROP_CASCADE && plain+allowed > 0 {
+		r.cascade(x, refs)
+	}
+	if r.stmt.Refusal != nil || plain == len(refs) || allowed > 0 && plain+allowed == len(refs) {
+		return
+	}
+	for i, t := range tables {
+		if t == nil {
+			continue
+		}
+		switch {
+		case plain+allowed > 0:
+			r.refuse("truncate-mixed", refs[0].Location, t.String())
+		case x.Behavior == pg.DropBehavior_DROP_CASCADE:
+			r.refuse("truncate-cascade", refs[i].Location, t.String())
+		case x.RestartSeqs:
+			r.refuse("truncate-restart", refs[i].Location, t.String())
+		case t.Problem != "":
+			r.unmarkable(t, refs[i].Location)
+		default:
+			r.referenced(t, tables)
+		}
+	}
+	if r.stmt.Refusal == nil {
+		r.buryAll(tables, refs)
+	}
+}
+
+// referenced answers as the server does when a table outside the list has a
+// foreign key to one in it: rows that point at nothing must not come to be.
+func (r *rewriter) referenced(t *policy.Table, tables []*policy.Table) {
+	for _, from := range t.ReferencedBy {
+		listed := false
+		for _, other := range tables {
+			listed = listed || other.Name == from
+		}
+		if listed || r.stmt.Refusal != nil {
+			continue
+		}
+		r.stmt.Refusal = &Refusal{
+			Rule: "truncate-referenced", Code: "0A000", Offset: -1,
+			Message: "cannot truncate a table referenced in a foreign key constraint",
+			Detail:  fmt.Sprintf("Table %q references %q.", from.Relation, t.Relation),
+			Hint:    fmt.Sprintf("Truncate table %q at the same time, or use TRUNCATE ... CASCADE.", from.Relation),
+		}
+	}
+}
+
+// cascade refuses a TRUNCATE .. CASCADE of other tables that would reach a
+// protected one through foreign keys.
+//
+// Without this rule, TRUNCATE countries CASCADE empties users behind it.
+func (r *rewriter) cascade(x *pg.TruncateStmt, refs []*pg.RangeVar) {
+	for _, rv := range refs {
+		for _, t := range r.reachedFrom(rv) {
+			r.refuse("truncate-cascade", rv.Location, t.String())
+		}
+	}
+}
+
+func (r *rewriter) reachedFrom(rv *pg.RangeVar) []*policy.Table {
+	if rv.Schemaname != "" {
+		return r.env.Set.Referencing(rv.Schemaname, rv.Relname)
+	}
+	for _, schema := range r.env.Path {
+		if r.env.Set.Exists(schema, rv.Relname) {
+			return r.env.Set.Referencing(schema, rv.Relname)
+		}
+	}
+	return nil
+}
+
+// buryAll writes the UPDATEs in place of the TRUNCATE.
+func (r *rewriter) buryAll(tables []*policy.Table, refs []*pg.RangeVar) {
+	first := r.before(r.stmt.start) + 1
+	last := r.before(r.stmt.end)
+	for i, t := range tables {
+		at := r.at(refs[i].Location)
+		if at < 0 || !r.word(first, "truncate") {
+			r.refuse("internal", refs[i].Location)
+			return
+		}
+		from, to := r.relation(at)
+		final := i == len(tables)-1
+		opening := "UPDATE"
+		if !final {
+			opening = r.name() + " AS (UPDATE"
+		}
+		switch {
+		case i == 0:
+			if !final {
+				opening = "WITH " + opening
+			}
+			r.edit(r.start(first), r.end(first), opening)
+			if from-1 > first { // TRUNCATE TABLE
+				r.drop(first+1, from-1)
+			}
+		case final:
+			r.edit(r.start(from-1), r.end(from-1), " "+opening) // in place of the comma
+		default:
+			r.insert(r.end(from-1), " "+opening)
+		}
+		closing := " SET " + quote(t.Marker) + " = now() WHERE " + quote(refs[i].Relname) + "." + quote(t.Marker) + " IS NULL"
+		if refs[i].Schemaname != "" {
+			closing = " SET " + quote(t.Marker) + " = now() WHERE " + quote(t.Schema) + "." + quote(t.Relation) + "." + quote(t.Marker) + " IS NULL"
+		}
+		if !final {
+			closing += ")"
+		}
+		r.insert(r.end(to-1), closing)
+		r.touch(t, BuryAll, refs[i].Location, Buried)
+		if final && to <= last {
+			r.drop(to, last) // CONTINUE IDENTITY, RESTRICT
+		}
+	}
+	r.stmt.Tag = TagTruncate
+	if len(tables) == 1 {
+		r.stmt.Buries = tables[0].String()
+	}
+}
