@@ -1,0 +1,368 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"tombstone/proxy/wire"
+	"tombstone/rewrite"
+)
+
+// Limits on a client's messages in bytes. The server has the same for small
+// messages (PQ_SMALL_MESSAGE_LIMIT in libpq.h).
+const (
+	smallMessage = 10000
+	bindHead     = 16 << 10 // must hold the names at the front of a Bind
+	parseHead    = 16 << 10 // the same for a Parse that is too large to read
+)
+
+// clientHead says how much of a client's message must be seen together.
+func (s *Session) clientHead(typ byte, size int) (int, error) {
+	switch typ {
+	case 'Q':
+		if size > s.StatementBytes {
+			return 0, nil
+		}
+		return size, nil
+	case 'P':
+		if size > s.StatementBytes {
+			return parseHead, nil
+		}
+		return size, nil
+	case 'B':
+		return bindHead, nil
+	case 'D', 'E', 'C', 'S', 'H', 'X', 'c':
+		if size > smallMessage {
+			return 0, fmt.Errorf("message %q has an invalid length of %d bytes", typ, size)
+		}
+		return size, nil
+	case 'd', 'f', 'p', 'F':
+		return 0, nil
+	}
+	return 0, fmt.Errorf("invalid frontend message type %d", typ)
+}
+
+// holding reports whether the message that starts with typ has to wait.
+func (s *Session) holding(typ byte) bool {
+	if s.client.Partial() {
+		return false
+	}
+	switch s.phase {
+	case logging:
+		return typ != 'p' && typ != 'X'
+	case ready:
+		first := s.queue.first()
+		return first != nil && first.kind == refreshing
+	}
+	return false
+}
+
+// clientPart handles a message or a piece of one. It reports false if the
+// message has to wait for what the server says.
+func (s *Session) clientPart(part *wire.Part) (bool, error) {
+	if !part.First {
+		if s.clientSink == forward {
+			s.ToServer = append(s.ToServer, part.Raw...)
+		}
+		return true, nil
+	}
+	s.clientSink = forward
+	f := wire.Read(part.Body())
+	switch part.Type {
+	case 'Q':
+		return s.clientQuery(part)
+	case 'P':
+		return s.clientParse(part)
+	case 'B':
+		port, name := f.String(), f.String()
+		if !f.OK() {
+			return false, s.violation(fmt.Errorf("the names in a Bind message are not terminated or too long"))
+		}
+		s.request(request{kind: bind, port: key(port), name: key(name)})
+	case 'D', 'C':
+		what, name := f.Byte(), f.String()
+		if !f.OK() {
+			return false, s.violation(fmt.Errorf("invalid message format of %q", part.Type))
+		}
+		r := request{kind: describePortal, port: key(name)}
+		switch {
+		case part.Type == 'D' && what == 'S':
+			r = request{kind: describeStatement, name: key(name)}
+		case part.Type == 'C' && what == 'S':
+			r = request{kind: closeStatement, name: key(name)}
+		case part.Type == 'C':
+			r = request{kind: closePortal, port: key(name)}
+		}
+		s.request(r)
+	case 'E':
+		port := f.String()
+		if !f.OK() {
+			return false, s.violation(fmt.Errorf("invalid message format of %q", part.Type))
+		}
+		s.request(request{kind: execute, port: key(port)})
+	case 'F':
+		if !s.skipping {
+			s.queue.push(request{kind: functionCall})
+		}
+	case 'S':
+		if !s.copying {
+			s.queue.push(request{kind: sync})
+			s.batch, s.skipping = false, false
+		}
+	case 'c', 'f':
+		if s.copying {
+			s.copying = false
+		} else {
+			s.queue.push(request{kind: copyEnd})
+		}
+	case 'X':
+		s.over = true
+	}
+	s.ToServer = append(s.ToServer, part.Raw...)
+	return true, nil
+}
+
+// request notes an extended-protocol message that asks for a reply.
+func (s *Session) request(r request) {
+	if s.skipping {
+		return // the server discards it
+	}
+	s.batch = true
+	s.queue.push(r)
+}
+
+// clientQuery plans and sends the text of a simple Query.
+func (s *Session) clientQuery(part *wire.Part) (bool, error) {
+	if s.skipping {
+		s.ToServer = append(s.ToServer, part.Raw...)
+		return true, nil
+	}
+	if !part.Whole() {
+		s.clientSink = discard
+		refusal := rewrite.TooLarge(s.StatementBytes)
+		s.sendQuery(refused(refusal), "")
+		s.Log.Warn("statement refused", "rule", refusal.Rule, "reason", refusal.Message)
+		return true, nil
+	}
+	f := wire.Read(part.Body())
+	text := f.String()
+	if !f.OK() || len(f.Rest()) > 0 {
+		return false, s.violation(fmt.Errorf("invalid string in message"))
+	}
+	sql := string(text)
+	plan := s.plan(sql)
+	if plan == nil {
+		return false, s.ended()
+	}
+	s.note(plan, sql)
+	s.count(plan)
+	switch {
+	case plan.Probe:
+		// A Parse asks the server for its opinion without running anything.
+		// What follows it runs only if the server had no objection.
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Query: sql})
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Query: sentinel})
+		s.ToServer = encode(s.ToServer, &pgproto3.Sync{})
+		s.queue.push(request{kind: query, plan: plan, sql: sql})
+	case plan.Edited():
+		s.sendQuery(plan, sql)
+	default:
+		s.queue.push(request{kind: query, plan: plan})
+		s.ToServer = append(s.ToServer, part.Raw...)
+	}
+	return true, nil
+}
+
+func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
+	s.queue.push(request{kind: query, plan: plan, sql: sql})
+	s.ToServer = encode(s.ToServer, &pgproto3.Query{String: plan.Apply(sql)})
+}
+
+// sentinel is a statement that fails when it is analysed.
+var sentinel = refused(nil).Apply("")
+
+// refused is the plan of a text that is refused before it is looked at.
+func refused(why *rewrite.Refusal) *rewrite.Plan { return rewrite.RefuseWhole("", why) }
+
+// clientParse plans and sends the text of a Parse.
+func (s *Session) clientParse(part *wire.Part) (bool, error) {
+	if s.skipping {
+		s.ToServer = append(s.ToServer, part.Raw...)
+		return true, nil
+	}
+	f := wire.Read(part.Body())
+	name := f.String()
+	if !part.Whole() {
+		if !f.OK() {
+			return false, s.violation(fmt.Errorf("the name in a Parse message is too long"))
+		}
+		s.clientSink = discard
+		refusal := rewrite.TooLarge(s.StatementBytes)
+		s.request(request{kind: parse, name: key(name), plan: refused(refusal)})
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: string(name), Query: sentinel})
+		s.Log.Warn("statement refused", "rule", refusal.Rule, "reason", refusal.Message)
+		return true, nil
+	}
+	text := f.String()
+	if !f.OK() {
+		return false, s.violation(fmt.Errorf("invalid string in message"))
+	}
+	sql := string(text)
+	plan := s.plan(sql)
+	if plan == nil {
+		return false, s.ended()
+	}
+	s.note(plan, sql)
+	r := request{kind: parse, name: key(name), plan: plan}
+	switch {
+	case plan.Probe:
+		r.sql = sql
+		s.ToServer = encode(s.ToServer, &pgproto3.Close{ObjectType: 'S', Name: ownName})
+		s.request(request{kind: closeStatement, name: ownName, own: true})
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: ownName, Query: sql})
+		s.request(request{kind: parse, name: ownName, plan: plan, sql: sql, own: true})
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: string(name), Query: sentinel})
+		s.request(r)
+	case plan.Edited():
+		r.sql = sql
+		s.request(r)
+		s.ToServer = appendParse(s.ToServer, name, plan.Apply(sql), f.Rest())
+	default:
+		s.request(r)
+		s.ToServer = append(s.ToServer, part.Raw...)
+	}
+	if len(plan.Stmts) == 1 && plan.Stmts[0].Refusal != nil {
+		s.count(plan) // it will never be executed
+	}
+	return true, nil
+}
+
+// appendParse appends a Parse whose parameter types are copied as they came.
+func appendParse(dst, name []byte, sql string, types []byte) []byte {
+	size := 4 + len(name) + 1 + len(sql) + 1 + len(types)
+	dst = append(dst, 'P', byte(size>>24), byte(size>>16), byte(size>>8), byte(size))
+	dst = append(dst, name...)
+	dst = append(dst, 0)
+	dst = append(dst, sql...)
+	dst = append(dst, 0)
+	return append(dst, types...)
+}
+
+// plan decides what becomes of a text. It returns nil if that depends on
+// names that have to be read first; their reading has then begun, or begins
+// when the replies that are on their way have come.
+func (s *Session) plan(sql string) *rewrite.Plan {
+	if s.Policy.Empty() {
+		return &rewrite.Plan{}
+	}
+	now := s.Now()
+	if !s.private && s.env.Set != nil && s.status == 'I' && s.queue.empty() {
+		set, due := s.Snapshots.current(s.env.Set.Database, now)
+		if set != nil {
+			s.env.Set = set
+		}
+		s.reread = s.reread || due
+	}
+	idle := s.queue.empty()
+	if s.lexing && !idle {
+		s.drain()
+		return nil
+	}
+	s.lexing = false
+	// In a transaction that has failed nothing is looked up, and nothing runs.
+	s.env.Stale = (s.stale || s.reread) && (s.status != 'E' || s.batch)
+	s.env.Encoding = s.encoding
+	plan := rewrite.Rewrite(sql, &s.env)
+	if plan.Stale {
+		if !idle {
+			s.drain()
+		} else {
+			s.refresh()
+		}
+		return nil
+	}
+	s.Observer.Rewrite(s.Now().Sub(now))
+	return plan
+}
+
+// drain makes the server answer what has been sent, so that nothing is on its
+// way any more.
+func (s *Session) drain() {
+	if s.batch && !s.flushed {
+		s.flushed = true
+		s.ToServer = encode(s.ToServer, &pgproto3.Flush{})
+	}
+}
+
+// note keeps what later statements must know of this one, which is about to
+// be sent.
+func (s *Session) note(plan *rewrite.Plan, sql string) {
+	if plan.Unparsed {
+		s.Observer.ParseFailure()
+	}
+	c := plan.Changes
+	if c&rewrite.ChangesLexing != 0 {
+		s.lexing = true
+	}
+	if c&rewrite.EndsWork != 0 && s.env.Dirty {
+		s.stale, s.reread = true, s.reread || s.dirtyCatalog
+	}
+	if c&(rewrite.ChangesNames|rewrite.ChangesCatalog) != 0 {
+		s.stale, s.env.Dirty = true, true
+		if c&rewrite.ChangesCatalog != 0 {
+			s.reread, s.dirtyCatalog = true, true
+		}
+	}
+	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
+		s.logPlan(plan, sql)
+	}
+	for i := range plan.Stmts {
+		if r := plan.Stmts[i].Refusal; r != nil {
+			s.Log.Warn("statement refused", "rule", r.Rule, "sqlstate", r.Code, "reason", r.Message, "sql", s.loggable(sql))
+		}
+	}
+}
+
+func (s *Session) logPlan(plan *rewrite.Plan, sql string) {
+	attrs := []any{"sql", s.loggable(sql)}
+	if plan.Edited() {
+		attrs = append(attrs, "sent", s.loggable(plan.Apply(sql)))
+	}
+	for i := range plan.Stmts {
+		attrs = append(attrs, "action", plan.Stmts[i].Action.String())
+	}
+	s.Log.Debug("statement", attrs...)
+}
+
+// loggable returns a text as it may be logged.
+func (s *Session) loggable(sql string) string {
+	if s.Literals {
+		return sql
+	}
+	return rewrite.Redact(sql)
+}
+
+// count tells the observer of a text's statements.
+func (s *Session) count(plan *rewrite.Plan) {
+	if len(plan.Stmts) == 0 { // not parsed, or empty
+		action := rewrite.Passed
+		if plan.Probe {
+			action = rewrite.Refused
+		}
+		s.Observer.Statement("unknown", action.String())
+	}
+	for i := range plan.Stmts {
+		s.countOne(&plan.Stmts[i])
+	}
+}
+
+func (s *Session) countOne(st *rewrite.Stmt) {
+	s.Observer.Statement(st.Kind, st.Action.String())
+	for i := range st.Touched {
+		t := &st.Touched[i]
+		s.Observer.Table(t.Table, t.Action.String())
+	}
+}

@@ -1,0 +1,311 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	gosync "sync"
+	"time"
+)
+
+const (
+	readSize       = 32 << 10         // bytes read at a time
+	startupTimeout = 60 * time.Second // for startup and authentication, as the server's authentication_timeout
+	dialTimeout    = 10 * time.Second
+	farewellTime   = 2 * time.Second // for a client to take the last message
+)
+
+// conn drives one session: a goroutine that reads the client and one that
+// reads the server, both owned by run, which returns when both have ended.
+type conn struct {
+	owner   *Server
+	log     *slog.Logger
+	client  net.Conn
+	started time.Time
+
+	mu      gosync.Mutex // guards session and server
+	resumed *gosync.Cond // the session takes client bytes again, or is over
+	session *Session
+	server  net.Conn
+	over    bool
+
+	toClient, toServer outbox
+
+	admitted   bool             // counted as an open session
+	readers    gosync.WaitGroup // the server's reader and what it starts
+	serverDone chan struct{}    // closed when the server's reader has ended
+}
+
+// outbox is what waits to be written to one side. Whoever appends to it does
+// so under conn.mu, so the order is the session's.
+type outbox struct {
+	mu    gosync.Mutex // guards buf
+	buf   []byte
+	write gosync.Mutex // held while writing
+	spare []byte
+}
+
+// take moves the session's output into the outbox.
+func (o *outbox) take(out *[]byte) {
+	if len(*out) == 0 {
+		return
+	}
+	o.mu.Lock()
+	if len(o.buf) == 0 {
+		o.buf, *out = *out, o.buf[:0]
+	} else {
+		o.buf = append(o.buf, *out...)
+		*out = (*out)[:0]
+	}
+	o.mu.Unlock()
+}
+
+// flush writes all that waits. It blocks while the peer does not read, which
+// is what keeps the other side from sending more.
+func (o *outbox) flush(w io.Writer) error {
+	o.write.Lock()
+	defer o.write.Unlock()
+	for {
+		o.mu.Lock()
+		b := o.buf
+		o.buf = o.spare[:0]
+		o.spare = nil
+		o.mu.Unlock()
+		if len(b) == 0 {
+			o.spare = b
+			return nil
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		if cap(b) <= 256<<10 {
+			o.spare = b
+		}
+	}
+}
+
+// run serves the client until either side ends.
+func (c *conn) run(ctx context.Context) {
+	c.resumed = gosync.NewCond(&c.mu)
+	stop := context.AfterFunc(ctx, c.shutdown)
+	defer stop()
+	_ = c.client.SetReadDeadline(c.started.Add(startupTimeout))
+	c.readClient(ctx)
+	c.end()
+	c.mu.Lock()
+	server := c.server
+	c.mu.Unlock()
+	if server != nil {
+		_ = server.Close()
+	}
+	c.readers.Wait()
+	c.farewell()
+}
+
+// readClient feeds the session with what the client sends.
+func (c *conn) readClient(ctx context.Context) {
+	defer c.recover()
+	buf := make([]byte, readSize)
+	for {
+		n, err := c.client.Read(buf)
+		if n > 0 {
+			c.owner.observer.Bytes("client_to_server", n)
+			if !c.feedClient(ctx, buf[:n]) {
+				return
+			}
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+				c.log.Debug("client closed the connection")
+			} else {
+				c.log.Info("client connection lost", "error", err)
+			}
+			return
+		}
+	}
+}
+
+func (c *conn) feedClient(ctx context.Context, p []byte) bool {
+	c.mu.Lock()
+	err := c.session.FromClient(p)
+	for err == nil && c.session.WantsServer() {
+		c.collect()
+		c.mu.Unlock()
+		c.connect(ctx)
+		c.mu.Lock()
+		err = c.session.resume()
+	}
+	cancel := c.session.WantsCancel()
+	c.collect()
+	for err == nil && c.session.Held() && !c.over && !cancel {
+		c.mu.Unlock()
+		if !c.flushBoth() {
+			return false
+		}
+		c.mu.Lock()
+		if c.session.Held() && !c.over {
+			c.resumed.Wait()
+		}
+		c.collect()
+	}
+	c.mu.Unlock()
+	if cancel {
+		c.cancel(ctx)
+		return false
+	}
+	return c.flushBoth() && err == nil
+}
+
+// collect moves the session's output to the outboxes. c.mu is held.
+func (c *conn) collect() {
+	c.toServer.take(&c.session.ToServer)
+	c.toClient.take(&c.session.ToClient)
+}
+
+func (c *conn) flushBoth() bool {
+	if c.server != nil {
+		if err := c.toServer.flush(c.server); err != nil {
+			// What the server said before it went is still to be read.
+			c.log.Debug("write to the server", "error", err)
+			<-c.serverDone
+			return false
+		}
+	}
+	return c.toClient.flush(c.client) == nil
+}
+
+// connect dials the server for a client that has sent its startup packet.
+func (c *conn) connect(ctx context.Context) {
+	var server net.Conn
+	err := c.owner.admit(c)
+	if err == nil {
+		server, err = c.owner.dial(ctx)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var full *tooManyError
+	switch {
+	case errors.As(err, &full):
+		c.session.fatal("53300", full.Error(), "Raise limits.connections in the proxy's configuration, or use fewer connections.")
+	case err != nil:
+		c.log.Error("server cannot be reached", "upstream", c.owner.upstream.Address, "error", err)
+		c.session.ServerUnreachable(err)
+	case c.over:
+		_ = server.Close()
+	default:
+		c.server = server
+		c.serverDone = make(chan struct{})
+		c.session.ServerConnected()
+		c.readers.Go(c.readServer)
+	}
+}
+
+// readServer feeds the session with what the server sends.
+func (c *conn) readServer() {
+	defer close(c.serverDone)
+	defer c.recover()
+	defer c.end()
+	buf := make([]byte, readSize)
+	waiting := true
+	for {
+		n, err := c.server.Read(buf)
+		if n > 0 {
+			c.owner.observer.Bytes("server_to_client", n)
+			c.mu.Lock()
+			ended := c.session.FromServer(buf[:n])
+			if waiting && c.session.Ready() {
+				waiting = false
+				_ = c.client.SetReadDeadline(time.Time{})
+			}
+			back := len(c.session.ToServer) > 0
+			c.collect()
+			c.resumed.Broadcast()
+			c.mu.Unlock()
+			if back {
+				// Not here: a server that is itself waiting for us to read
+				// would wait for ever. flush ends when the connection does.
+				c.readers.Go(func() { _ = c.toServer.flush(c.server) })
+			}
+			if c.toClient.flush(c.client) != nil || ended != nil {
+				return
+			}
+		}
+		if err != nil {
+			c.mu.Lock()
+			if !c.over {
+				c.session.ServerGone()
+				c.collect()
+			}
+			c.mu.Unlock()
+			return
+		}
+	}
+}
+
+// end makes both readers stop. It may be called more than once.
+func (c *conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	c.over = true
+	c.collect()
+	c.resumed.Broadcast()
+	// Both sides' reads and writes return; what is left for the client is
+	// written by farewell.
+	_ = c.client.SetDeadline(time.Unix(1, 0))
+	if c.server != nil {
+		_ = c.server.SetReadDeadline(time.Unix(1, 0))
+		_ = c.server.SetWriteDeadline(time.Now().Add(farewellTime))
+	}
+}
+
+// shutdown ends the session because the proxy stops.
+func (c *conn) shutdown() {
+	c.mu.Lock()
+	c.session.Shutdown()
+	c.mu.Unlock()
+	c.end()
+}
+
+// farewell sends the client what is left and closes its connection. A socket
+// closed with unread bytes in it is reset, and the client would lose the
+// message that says why; so what it still sends is read for a moment.
+func (c *conn) farewell() {
+	defer c.client.Close()
+	_ = c.client.SetDeadline(time.Now().Add(farewellTime))
+	if c.toClient.flush(c.client) != nil || !c.session.doomed {
+		return
+	}
+	if half, ok := c.client.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.client, 1<<20))
+	}
+}
+
+// cancel hands a CancelRequest to the server. The server closes the
+// connection when it has acted on it, and so do we for the client.
+func (c *conn) cancel(ctx context.Context) {
+	server, err := c.owner.dial(ctx)
+	if err != nil {
+		c.log.Error("cancel request cannot be forwarded", "error", err)
+		return
+	}
+	defer server.Close()
+	_ = server.SetDeadline(time.Now().Add(dialTimeout))
+	if c.toServer.flush(server) == nil {
+		_, _ = io.Copy(io.Discard, server)
+	}
+}
+
+// recover keeps a fault in one session from ending the others.
+func (c *conn) recover() {
+	if r := recover(); r != nil {
+		c.log.Error("internal error, connection closed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		c.end()
+	}
+}

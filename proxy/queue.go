@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"tombstone/rewrite"
+)
+
+// request is a message sent to the server that asks for a reply.
+type request struct {
+	kind requestKind
+	plan *rewrite.Plan // query, parse
+	sql  string        // the client's text, kept where replies have to be mapped
+	stmt int           // query: how many statements have completed
+	name string        // parse, bind, describe, close: the prepared statement
+	port string        // bind, describe, execute, close: the portal
+	ask  *refresh      // refreshing
+	own  bool          // the client did not send it and must not see its reply
+}
+
+type requestKind uint8
+
+const (
+	query requestKind = iota
+	parse
+	bind
+	describeStatement
+	describePortal
+	execute
+	closeStatement
+	closePortal
+	sync
+	functionCall
+	copyEnd // CopyDone or CopyFail: no reply, but it ends a COPY FROM
+	refreshing
+)
+
+// queue is the requests whose replies have not come, in the order sent.
+type queue struct {
+	items []request
+	head  int
+}
+
+func (q *queue) push(r request) {
+	if q.head > 0 && q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+	} else if q.head > 64 && q.head*2 > len(q.items) {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, r)
+}
+
+// first returns the request that the next reply answers, or nil. A CopyDone
+// outside a COPY is nobody's: the server ignores it.
+func (q *queue) first() *request {
+	for q.head < len(q.items) && q.items[q.head].kind == copyEnd {
+		q.pop()
+	}
+	if q.head == len(q.items) {
+		return nil
+	}
+	return &q.items[q.head]
+}
+
+func (q *queue) pop() {
+	q.items[q.head] = request{}
+	q.head++
+}
+
+func (q *queue) empty() bool { return q.first() == nil }
+
+// skipToSync drops the requests that the server discards after an error in
+// the extended protocol, and reports whether a Sync that ends the discarding
+// has been sent.
+func (q *queue) skipToSync() bool {
+	for q.head < len(q.items) {
+		if q.items[q.head].kind == sync {
+			return true
+		}
+		q.pop()
+	}
+	return false
+}
+
+// copyIn drops what the server reads, and ignores, while it waits for COPY
+// data: the Syncs sent before the data ended. It reports whether the data's
+// end has been sent too.
+func (q *queue) copyIn() bool {
+	kept := q.head + 1 // after the request that started the COPY
+	for i := kept; i < len(q.items); i++ {
+		switch q.items[i].kind {
+		case sync:
+			continue
+		case copyEnd:
+			n := copy(q.items[kept:], q.items[i+1:])
+			q.items = q.items[:kept+n]
+			return true
+		}
+		// Any other message makes the COPY fail there.
+		n := copy(q.items[kept:], q.items[i:])
+		q.items = q.items[:kept+n]
+		return true
+	}
+	q.items = q.items[:kept]
+	return false
+}

@@ -1,0 +1,181 @@
+package proxy
+
+import (
+	"fmt"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"tombstone/policy"
+	"tombstone/policy/catalog"
+	"tombstone/proxy/wire"
+)
+
+// ownName is the prepared statement and portal that the session uses for its
+// own questions. The unnamed ones are the client's.
+const ownName = "_tombstone"
+
+// refresh is one round of questions about the names in scope.
+type refresh struct {
+	questions int  // 1: names; 2: names, then relations
+	answers   int  // rows received
+	closes    int  // CloseCompletes received
+	flush     bool // inside the client's batch: ended by Flush, not by Sync
+	names     *catalog.Names
+	set       *policy.Set
+	err       string // why it failed
+	retries   int    // how often a cancel request meant for the client hit it
+}
+
+// refresh asks the server for the names in scope, and for the relations of
+// the database if they have to be read too. The client's input waits until
+// the answers are there.
+func (s *Session) refresh() {
+	s.ask(&refresh{flush: s.batch, questions: 1})
+}
+
+func (s *Session) ask(q *refresh) {
+	s.question(catalog.NamesQuery)
+	if s.reread || s.env.Set == nil {
+		q.questions = 2
+		s.question(catalog.Query(s.Policy.Markers()))
+	}
+	if q.flush {
+		s.ToServer = encode(s.ToServer, &pgproto3.Flush{})
+	} else {
+		s.ToServer = encode(s.ToServer, &pgproto3.Sync{})
+	}
+	s.queue.push(request{kind: refreshing, ask: q, own: true})
+}
+
+// closesPerQuestion is how often question closes its statement and portal:
+// before, in case an earlier round was cut short, and after.
+const closesPerQuestion = 4
+
+func (s *Session) question(sql string) {
+	out := s.ToServer
+	for _, what := range "SP" {
+		out = encode(out, &pgproto3.Close{ObjectType: byte(what), Name: ownName})
+	}
+	out = encode(out, &pgproto3.Parse{Name: ownName, Query: sql})
+	out = encode(out, &pgproto3.Bind{DestinationPortal: ownName, PreparedStatement: ownName})
+	out = encode(out, &pgproto3.Execute{Portal: ownName})
+	for _, what := range "PS" {
+		out = encode(out, &pgproto3.Close{ObjectType: byte(what), Name: ownName})
+	}
+	s.ToServer = out
+}
+
+// refreshed handles a reply to a round of questions.
+func (s *Session) refreshed(r *request, part *wire.Part) error {
+	q := r.ask
+	switch part.Type {
+	case '1', '2', 'C':
+	case '3':
+		q.closes++
+		if q.flush && q.closes == q.questions*closesPerQuestion {
+			s.queue.pop()
+			return s.learn(q)
+		}
+	case 'D':
+		if err := s.answer(q, part.Body()); err != nil {
+			q.err = err.Error()
+		}
+	case 'E':
+		notice, _ := wire.ReadNotice(part.Body())
+		if v := notice.Get('V'); v == "FATAL" || v == "PANIC" {
+			s.doomed = true
+			return s.pass(part)
+		}
+		q.err = notice.Get('M')
+		if q.flush {
+			return s.unlearned(q)
+		}
+		if notice.Get('C') == "57014" && s.status == 'I' && q.retries < 3 {
+			q.retries++
+			q.err = "again"
+		}
+	case 'Z':
+		f := wire.Read(part.Body())
+		status := f.Byte()
+		s.queue.pop()
+		if q.err == "again" {
+			s.ask(&refresh{questions: 1, retries: q.retries})
+			return nil
+		}
+		s.status = status
+		return s.learn(q)
+	default:
+		return s.unexpected(part, "a question about names")
+	}
+	return s.swallow()
+}
+
+// answer takes in one row.
+func (s *Session) answer(q *refresh, body []byte) error {
+	field := wire.FirstField(body)
+	q.answers++
+	if q.answers == 1 {
+		names, err := catalog.DecodeNames(field)
+		q.names = names
+		return err
+	}
+	c, err := catalog.Decode(field)
+	if err != nil {
+		return err
+	}
+	q.set = s.Policy.Resolve(c)
+	return nil
+}
+
+// learn puts the answers to use and lets the client's input go on.
+func (s *Session) learn(q *refresh) error {
+	if q.err == "" && (q.names == nil || q.questions == 2 && q.set == nil) {
+		q.err = "no answer"
+	}
+	if q.err != "" {
+		return s.unlearned(q)
+	}
+	s.env.Path, s.env.Temp = q.names.Path, q.names.Temp
+	s.stale = false
+	if q.set != nil {
+		s.env.Set = q.set
+		s.reread = false
+		if s.status == 'I' && !q.flush {
+			s.Snapshots.publish(q.set, s.Now())
+			s.report(q.set)
+		} else {
+			// What this transaction sees need not be what others see.
+			s.private = true
+		}
+	}
+	if s.env.Set.Database != q.names.Database {
+		// The server put the client into another database than it named.
+		if s.env.Set, s.reread = s.Snapshots.current(q.names.Database, s.Now()); s.env.Set == nil {
+			s.refresh()
+			return nil
+		}
+	}
+	if s.firstRFQ != nil {
+		s.ToClient = append(s.ToClient, s.firstRFQ...)
+		s.firstRFQ = nil
+	}
+	s.serverSink = discard
+	return nil
+}
+
+// unlearned ends the session: without knowing the names nothing that it sends
+// can be vouched for.
+func (s *Session) unlearned(q *refresh) error {
+	s.fatal("08006", fmt.Sprintf("tombstone could not read the names in scope from the server: %s", q.err),
+		"The proxy reads pg_catalog through the client's own connection; see that the role may, and that statement_timeout allows it.")
+	return ErrEnded
+}
+
+// report logs what a newly read database lacks, once for each state of it.
+func (s *Session) report(set *policy.Set) {
+	for _, t := range set.Tables() {
+		if t.Problem != "" && s.Snapshots.firstTime(set.Database, t.Problem) {
+			s.Log.Warn("protected table cannot be buried", "database", set.Database, "table", t.String(), "problem", t.Problem, "fix", t.Fix)
+		}
+	}
+}

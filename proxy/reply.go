@@ -1,0 +1,226 @@
+package proxy
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"tombstone/proxy/wire"
+	"tombstone/rewrite"
+)
+
+// prepared is a prepared statement that the server has accepted.
+type prepared struct {
+	plan   *rewrite.Plan // of a Parse; nil for one made by PREPARE
+	sql    string        // the client's text, if plan edits it
+	tag    rewrite.Tag
+	buries string
+}
+
+func newPrepared(plan *rewrite.Plan, sql string) *prepared {
+	p := &prepared{plan: plan, sql: sql}
+	if len(plan.Stmts) == 1 {
+		p.tag, p.buries = plan.Stmts[0].Tag, plan.Stmts[0].Buries
+	}
+	return p
+}
+
+// stmt returns what is known of the one statement, or nil.
+func (p *prepared) stmt() *rewrite.Stmt {
+	if p == nil || p.plan == nil || len(p.plan.Stmts) != 1 {
+		return nil
+	}
+	return &p.plan.Stmts[0]
+}
+
+// key is the part of a statement's or portal's name that the server tells
+// names apart by (NAMEDATALEN less its NUL).
+func key(name []byte) string { return string(name[:min(len(name), 63)]) }
+
+func keyOf(name string) string { return name[:min(len(name), 63)] }
+
+// completed handles the end of one statement: of several in a query, or of
+// the one that an Execute ran.
+func (s *Session) completed(r *request, part *wire.Part) error {
+	var st *rewrite.Stmt
+	var p *prepared
+	switch r.kind {
+	case query:
+		if r.plan != nil && r.stmt < len(r.plan.Stmts) {
+			st = &r.plan.Stmts[r.stmt]
+		}
+		r.stmt++
+		if st != nil {
+			p = &prepared{tag: st.Tag, buries: st.Buries}
+		}
+	case execute:
+		p = s.portals[r.port]
+		st = p.stmt()
+		s.countExecute(p)
+		s.queue.pop()
+	default:
+		return s.unexpected(part, "no statement")
+	}
+	if part.Type != 'C' || p == nil {
+		return s.pass(part)
+	}
+	return s.tag(part, st, p)
+}
+
+// tag puts back the command tag that the client expects.
+func (s *Session) tag(part *wire.Part, st *rewrite.Stmt, p *prepared) error {
+	body := part.Body()
+	if st != nil {
+		switch {
+		case st.Prepare != "":
+			s.statements[keyOf(st.Prepare)] = &prepared{tag: st.PrepareTag, buries: st.Buries}
+			return s.pass(part)
+		case st.Execute != "":
+			p = s.statements[keyOf(st.Execute)]
+		case st.Deallocate != "":
+			delete(s.statements, keyOf(st.Deallocate))
+		case st.ForgetAll:
+			clear(s.statements)
+		}
+	}
+	if p == nil || p.tag == rewrite.TagAsSent {
+		return s.pass(part)
+	}
+	number, ok := bytes.CutPrefix(bytes.TrimSuffix(body, []byte{0}), []byte("UPDATE "))
+	if !ok {
+		return s.pass(part)
+	}
+	if n, err := strconv.ParseInt(string(number), 10, 64); err == nil && p.buries != "" {
+		s.Observer.RowsBuried(p.buries, n)
+	}
+	if p.tag == rewrite.TagTruncate {
+		s.ToClient = appendTag(s.ToClient, "TRUNCATE TABLE", nil)
+	} else {
+		s.ToClient = appendTag(s.ToClient, "DELETE ", number)
+	}
+	return nil
+}
+
+func appendTag(dst []byte, verb string, number []byte) []byte {
+	size := 4 + len(verb) + len(number) + 1
+	dst = append(dst, 'C', 0, 0, 0, byte(size))
+	dst = append(dst, verb...)
+	dst = append(dst, number...)
+	return append(dst, 0)
+}
+
+func (s *Session) countExecute(p *prepared) {
+	switch st := p.stmt(); {
+	case st != nil:
+		s.countOne(st)
+	case p != nil && p.plan == nil:
+		s.Observer.Statement("execute", rewrite.Passed.String())
+	default:
+		s.Observer.Statement("unknown", rewrite.Passed.String())
+	}
+}
+
+// failed handles an ErrorResponse to a request.
+func (s *Session) failed(r *request, part *wire.Part) error {
+	notice, ok := wire.Notice(nil), false
+	if part.Whole() {
+		notice, ok = wire.ReadNotice(part.Body())
+	}
+	severity := notice.Get('V')
+	if severity == "FATAL" || severity == "PANIC" {
+		s.doomed = true
+		return s.pass(part)
+	}
+	if refusal := refusalFor(r, notice); refusal != nil {
+		s.ToClient = s.appendRefusal(s.ToClient, refusal, r.sql)
+	} else if ok && s.position(r, notice) {
+		s.ToClient = notice.Append(s.ToClient, 'E')
+	} else if err := s.pass(part); err != nil {
+		return err
+	}
+	s.copying = false
+	switch r.kind {
+	case query, sync, functionCall:
+		return nil // a ReadyForQuery follows by itself
+	case execute:
+		s.countExecute(s.portals[r.port])
+	}
+	s.skipping = !s.queue.skipToSync()
+	return nil
+}
+
+// refusalFor returns the refusal that an error stands for, or nil if it is
+// the server's own.
+func refusalFor(r *request, notice wire.Notice) *rewrite.Refusal {
+	if r.plan == nil {
+		return nil
+	}
+	mine := notice.Get('C') == "42703" && strings.Contains(notice.Get('M'), rewrite.Sentinel)
+	if r.plan.Probe {
+		// The text of several statements that the server can read but we
+		// cannot: it says so without a position.
+		if mine || notice.Get('C') == "42601" && notice.Get('P') == "" {
+			return r.plan.Refusal
+		}
+		return nil
+	}
+	if mine && r.stmt < len(r.plan.Stmts) {
+		return r.plan.Stmts[r.stmt].Refusal
+	}
+	return nil
+}
+
+// appendRefusal appends the error that tells a client of a refusal.
+func (s *Session) appendRefusal(dst []byte, f *rewrite.Refusal, sql string) []byte {
+	n := wire.Notice{{Code: 'S', Value: "ERROR"}, {Code: 'V', Value: "ERROR"}, {Code: 'C', Value: f.Code}, {Code: 'M', Value: f.Message}}
+	if f.Detail != "" {
+		n = append(n, wire.NoticeField{Code: 'D', Value: f.Detail})
+	}
+	if f.Hint != "" {
+		n = append(n, wire.NoticeField{Code: 'H', Value: f.Hint})
+	}
+	if f.Offset >= 0 {
+		at := rewrite.Position(sql, f.Offset, s.multibyte())
+		n = append(n, wire.NoticeField{Code: 'P', Value: strconv.Itoa(at)})
+	}
+	return n.Append(dst, 'E')
+}
+
+// position maps the place that an error or notice points at to the client's
+// text, and reports whether it changed anything.
+func (s *Session) position(r *request, notice wire.Notice) bool {
+	plan, sql := r.plan, r.sql
+	switch r.kind {
+	case bind, describeStatement:
+		if p := s.statements[r.name]; p != nil {
+			plan, sql = p.plan, p.sql
+		}
+	case execute, describePortal:
+		if p := s.portals[r.port]; p != nil {
+			plan, sql = p.plan, p.sql
+		}
+	}
+	if plan == nil || !plan.Edited() {
+		return false
+	}
+	at, err := strconv.Atoi(notice.Get('P'))
+	if err != nil {
+		return false
+	}
+	notice.Set('P', strconv.Itoa(plan.Original(sql, at, s.multibyte())))
+	return true
+}
+
+// notice passes a NoticeResponse on. It may come at any moment, and may point
+// into the text of the request being answered.
+func (s *Session) notice(part *wire.Part) error {
+	r := s.queue.first()
+	if r == nil || !part.Whole() {
+		return s.pass(part)
+	}
+	if notice, ok := wire.ReadNotice(part.Body()); ok && s.position(r, notice) {
+		s.ToClient = notice.Append(s.ToClient, 'N')
+		return nil
+	}
+	return s.pass(part)
+}

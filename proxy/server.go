@@ -1,0 +1,260 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+
+	"tombstone/proxy/wire"
+)
+
+// maxNotice is the size in bytes up to which an error or notice is read. A
+// longer one is passed on as it is.
+const maxNotice = 1 << 20
+
+// serverHead says how much of a server's message must be seen together.
+func (s *Session) serverHead(typ byte, size int) (int, error) {
+	switch typ {
+	case 'E', 'N':
+		return min(size, maxNotice), nil
+	case 'C', 'Z', 'S', 'R', 'K', 'v', 'G':
+		if size > maxNotice {
+			return 0, fmt.Errorf("message %q has an invalid length of %d bytes", typ, size)
+		}
+		return size, nil
+	case 'D':
+		if r := s.queue.first(); r != nil && r.kind == refreshing {
+			return size, nil
+		}
+	}
+	return 0, nil
+}
+
+// serverPart handles a message of the server or a piece of one.
+func (s *Session) serverPart(part *wire.Part) error {
+	if !part.First {
+		if s.serverSink == forward {
+			s.ToClient = append(s.ToClient, part.Raw...)
+		}
+		return nil
+	}
+	s.serverSink = forward
+	err := s.message(part)
+	if err != nil {
+		return err
+	}
+	if len(s.in) > 0 && s.phase == ready && s.queue.empty() {
+		return s.resume()
+	}
+	return nil
+}
+
+func (s *Session) message(part *wire.Part) error {
+	switch part.Type {
+	case 'N':
+		return s.notice(part)
+	case 'A':
+		return s.pass(part)
+	case 'S':
+		s.parameter(part.Body())
+		return s.pass(part)
+	}
+	if s.phase == logging {
+		return s.login(part)
+	}
+	return s.reply(part)
+}
+
+// pass hands a message to the client as it came.
+func (s *Session) pass(part *wire.Part) error {
+	s.ToClient = append(s.ToClient, part.Raw...)
+	return nil
+}
+
+// swallow keeps a message, with what is still to come of it, from the client.
+func (s *Session) swallow() error {
+	s.serverSink = discard
+	return nil
+}
+
+// login passes authentication through, up to the first ReadyForQuery.
+func (s *Session) login(part *wire.Part) error {
+	switch part.Type {
+	case 'Z':
+		s.phase = ready
+		if s.Policy.Empty() {
+			s.status = 'I'
+			if err := s.pass(part); err != nil {
+				return err
+			}
+			return s.resume()
+		}
+		s.firstRFQ = bytes.Clone(part.Raw)
+		set, due := s.Snapshots.current(s.database(), s.Now())
+		s.env.Set = set
+		s.stale, s.reread = true, set == nil || due
+		s.refresh()
+		return nil
+	case 'E':
+		s.doomed = true
+	}
+	return s.pass(part)
+}
+
+// parameter keeps the settings that say how the server reads text.
+func (s *Session) parameter(body []byte) {
+	f := wire.Read(body)
+	name, value := f.String(), f.String()
+	if !f.OK() {
+		return
+	}
+	switch string(name) {
+	case "standard_conforming_strings":
+		s.env.Backslash = string(value) == "off"
+	case "client_encoding":
+		s.encoding = string(value)
+	case "server_encoding":
+		s.serverEncoding = string(value)
+	case "search_path": // reported from PostgreSQL 18 on
+		s.stale = true
+	}
+}
+
+// multibyte reports whether the server counts characters rather than bytes in
+// error positions.
+func (s *Session) multibyte() bool {
+	return (s.encoding == "UTF8" || s.encoding == "") && s.serverEncoding != "SQL_ASCII"
+}
+
+// reply matches a message with the request that it answers.
+func (s *Session) reply(part *wire.Part) error {
+	r := s.queue.first()
+	if r == nil {
+		if part.Type == 'E' { // nobody asked: the server ends the session
+			s.doomed = true
+			return s.pass(part)
+		}
+		return s.unexpected(part, "no request")
+	}
+	if r.kind == refreshing {
+		return s.refreshed(r, part)
+	}
+	switch part.Type {
+	case 'E':
+		return s.failed(r, part)
+	case 'Z':
+		return s.readyForQuery(r, part)
+	case '1':
+		switch {
+		case r.kind == query && r.plan.Probe:
+			return s.swallow()
+		case r.kind != parse:
+			return s.unexpected(part, "no Parse")
+		case !r.own:
+			s.statements[r.name] = newPrepared(r.plan, r.sql)
+		}
+		return s.answered(r, part)
+	case '2':
+		if r.kind != bind {
+			return s.unexpected(part, "no Bind")
+		}
+		if p := s.statements[r.name]; p != nil {
+			s.portals[r.port] = p
+		} else {
+			delete(s.portals, r.port)
+		}
+		return s.answered(r, part)
+	case '3':
+		switch r.kind {
+		case closeStatement:
+			delete(s.statements, r.name)
+		case closePortal:
+			delete(s.portals, r.port)
+		default:
+			return s.unexpected(part, "no Close")
+		}
+		return s.answered(r, part)
+	case 't':
+		if r.kind != describeStatement {
+			return s.unexpected(part, "no Describe")
+		}
+		return s.pass(part)
+	case 'T', 'n':
+		switch r.kind {
+		case describeStatement, describePortal:
+			return s.answered(r, part)
+		case query:
+			return s.pass(part)
+		}
+		return s.unexpected(part, "no Describe")
+	case 'C', 'I', 's':
+		return s.completed(r, part)
+	case 'G':
+		if r.kind != query && r.kind != execute {
+			return s.unexpected(part, "no COPY")
+		}
+		s.copying = !s.queue.copyIn()
+		return s.pass(part)
+	case 'D', 'H', 'd', 'c':
+		if r.kind != query && r.kind != execute {
+			return s.unexpected(part, "no query")
+		}
+		return s.pass(part)
+	case 'V':
+		if r.kind != functionCall {
+			return s.unexpected(part, "no function call")
+		}
+		return s.pass(part)
+	}
+	return s.unexpected(part, "unknown type")
+}
+
+// answered passes a reply on, unless it is to a request of our own, and turns
+// to the next request.
+func (s *Session) answered(r *request, part *wire.Part) error {
+	own := r.own
+	s.queue.pop()
+	if own {
+		return s.swallow()
+	}
+	return s.pass(part)
+}
+
+// unexpected ends the session: whose reply this is cannot be known, and
+// giving it to the wrong request is the one thing that must not happen.
+func (s *Session) unexpected(part *wire.Part, why string) error {
+	return s.violation(fmt.Errorf("the server sent message %q where %s awaits it", part.Type, why))
+}
+
+// readyForQuery ends a query, a batch or a function call.
+func (s *Session) readyForQuery(r *request, part *wire.Part) error {
+	switch r.kind {
+	case query, sync, functionCall:
+	default:
+		return s.unexpected(part, "no Sync")
+	}
+	f := wire.Read(part.Body())
+	s.queue.pop()
+	s.settle(f.Byte())
+	return s.pass(part)
+}
+
+// settle takes in the transaction status that a ReadyForQuery reports.
+func (s *Session) settle(status byte) {
+	s.status = status
+	s.copying = false
+	s.flushed = false
+	if status != 'I' {
+		return
+	}
+	// Portals end with their transaction.
+	clear(s.portals)
+	if s.env.Dirty {
+		s.env.Dirty = false
+		s.stale = true
+		s.reread = s.reread || s.dirtyCatalog
+		s.dirtyCatalog = false
+	}
+	if s.private {
+		s.private, s.reread = false, true
+	}
+}

@@ -1,0 +1,297 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"tombstone/policy"
+	"tombstone/proxy/wire"
+	"tombstone/rewrite"
+)
+
+// Settings is what all sessions of a server share. It does not change.
+type Settings struct {
+	Policy         *policy.Policy
+	Snapshots      *Snapshots
+	StatementBytes int // largest text of a Query or Parse that is read
+	Literals       bool
+	Log            *slog.Logger
+	Observer       Observer
+	Now            func() time.Time
+}
+
+// Session is one client's connection as a state machine. Bytes of either side
+// go in by FromClient and FromServer; what is to be sent comes out in ToServer
+// and ToClient, which the caller empties. It is not safe for concurrent use.
+type Session struct {
+	*Settings
+	ToServer []byte
+	ToClient []byte
+
+	phase  phase
+	params map[string]string // of the startup packet
+	in     []byte            // client's bytes that cannot be handled yet
+	client wire.Splitter
+	server wire.Splitter
+
+	queue    queue
+	status   byte   // transaction status of the last ReadyForQuery: I, T, E
+	batch    bool   // extended messages were sent since the last Sync
+	skipping bool   // the server discards everything up to a Sync
+	copying  bool   // the server waits for COPY data
+	firstRFQ []byte // held back until the names are known
+	doomed   bool   // the server said FATAL, or the client was told of an end
+	over     bool   // the client said Terminate
+
+	clientSink sink // the rest of the message being received from the client
+	serverSink sink // the same from the server
+
+	env     rewrite.Env
+	stale   bool // names may have changed since they were read
+	reread  bool // relations too
+	private bool // env.Set was read inside a transaction that changed the catalog
+	lexing  bool // a statement on its way may change how text is read
+	flushed bool // a Flush has been sent to bring the replies of a batch in
+
+	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
+
+	encoding, serverEncoding string // client_encoding, server_encoding
+
+	statements map[string]*prepared
+	portals    map[string]*prepared
+}
+
+type phase uint8
+
+const (
+	starting   phase = iota // the client's startup packet is awaited
+	dialing                 // the caller connects to the server
+	canceling               // the caller hands a CancelRequest over
+	logging                 // authentication, up to the first ReadyForQuery
+	ready                   // statements flow
+	replicates              // a replication connection: nothing is looked at
+	ended
+)
+
+// sink says what becomes of the rest of a message.
+type sink uint8
+
+const (
+	forward sink = iota
+	discard
+)
+
+// ErrEnded says that the session is over: the caller sends what is left and
+// closes both connections.
+var ErrEnded = errors.New("the session has ended")
+
+// NewSession makes a session for a client that has just connected.
+func NewSession(s *Settings) *Session {
+	n := &Session{Settings: s, status: 'I'}
+	n.client.Head = n.clientHead
+	n.server.Head = n.serverHead
+	n.statements = map[string]*prepared{}
+	n.portals = map[string]*prepared{}
+	return n
+}
+
+// WantsServer reports that the startup packet has been read: the caller is to
+// connect to the server, then call ServerConnected or ServerUnreachable.
+func (s *Session) WantsServer() bool { return s.phase == dialing }
+
+// WantsCancel reports that ToServer holds a CancelRequest: the caller sends it
+// over a connection of its own and ends the session.
+func (s *Session) WantsCancel() bool { return s.phase == canceling }
+
+// Ready reports that the client has been let in.
+func (s *Session) Ready() bool {
+	return s.phase == replicates || s.phase == ready && s.firstRFQ == nil
+}
+
+// Held reports that the client's bytes cannot be handled now: the caller
+// should stop reading them.
+func (s *Session) Held() bool { return len(s.in) > 0 }
+
+// ServerConnected says that bytes can be sent to the server.
+func (s *Session) ServerConnected() {
+	s.phase = logging
+	if s.params["replication"] != "" && s.params["replication"] != "false" && s.params["replication"] != "off" &&
+		s.params["replication"] != "no" && s.params["replication"] != "0" {
+		s.phase = replicates
+	}
+}
+
+// ServerUnreachable says that the server cannot be reached, and why.
+func (s *Session) ServerUnreachable(err error) {
+	s.fatal("08006", "tombstone cannot reach the PostgreSQL server: "+err.Error(),
+		"Check that the server runs and that the proxy's upstream setting points at it.")
+}
+
+// ServerGone says that the server closed its connection.
+func (s *Session) ServerGone() {
+	if s.phase == ended || s.doomed || s.over {
+		s.phase = ended
+		return
+	}
+	if s.server.Partial() && s.clientMidMessage() {
+		s.phase = ended // in the middle of a message nothing can be added
+		return
+	}
+	s.fatal("08006", "the PostgreSQL server closed the connection unexpectedly",
+		"The server may have been stopped or have crashed. The transaction that was open has been rolled back.")
+}
+
+// clientMidMessage reports whether the client has been sent the beginning of
+// a message whose rest is missing.
+func (s *Session) clientMidMessage() bool { return s.serverSink == forward && s.server.Streaming() }
+
+// Shutdown ends the session because the proxy stops.
+func (s *Session) Shutdown() {
+	if s.phase == ended || s.phase == starting || s.doomed || s.clientMidMessage() {
+		s.phase = ended
+		return
+	}
+	s.fatal("57P01", "terminating connection because the proxy is shutting down", "")
+}
+
+// fatal tells the client why its session ends.
+func (s *Session) fatal(code, message, hint string) {
+	s.phase = ended
+	s.doomed = true
+	s.ToClient = fatalMessage(s.ToClient, code, message, hint)
+}
+
+func fatalMessage(dst []byte, code, message, hint string) []byte {
+	return encode(dst, &pgproto3.ErrorResponse{
+		Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: code, Message: message, Hint: hint,
+	})
+}
+
+// encode appends a message of our own making. They are all far below the
+// size at which encoding fails.
+func encode(dst []byte, m pgproto3.Message) []byte {
+	out, err := m.Encode(dst)
+	if err != nil {
+		return dst
+	}
+	return out
+}
+
+// violation ends the session over bytes that are no protocol.
+func (s *Session) violation(err error) error {
+	if s.phase != ended {
+		s.Log.Warn("protocol violation", "error", err)
+		if !s.clientMidMessage() {
+			s.fatal("08P01", "protocol violation: "+err.Error(), "")
+		}
+		s.phase = ended
+	}
+	return ErrEnded
+}
+
+// FromClient takes bytes that the client sent. It keeps none of p.
+func (s *Session) FromClient(p []byte) error {
+	if len(s.in) > 0 {
+		s.in = append(s.in, p...)
+		return s.ended()
+	}
+	rest, err := s.fromClient(p)
+	if len(rest) > 0 && err == nil {
+		s.in = append(s.in, rest...)
+	}
+	return err
+}
+
+// resume handles bytes of the client that had to wait.
+func (s *Session) resume() error {
+	s.flushed = false
+	if len(s.in) == 0 {
+		return s.ended()
+	}
+	rest, err := s.fromClient(s.in)
+	s.in = append(s.in[:0], rest...)
+	if len(s.in) == 0 && cap(s.in) > 64<<10 {
+		s.in = nil
+	}
+	return err
+}
+
+func (s *Session) ended() error {
+	if s.phase == ended {
+		return ErrEnded
+	}
+	return nil
+}
+
+// fromClient handles as much of p as it can and returns the rest.
+func (s *Session) fromClient(p []byte) (rest []byte, err error) {
+	for len(p) > 0 {
+		switch s.phase {
+		case starting:
+			n, err := s.startup(p)
+			if err != nil || n == 0 {
+				return p[n:], err
+			}
+			p = p[n:]
+			continue
+		case dialing, canceling:
+			return p, nil
+		case replicates:
+			s.ToServer = append(s.ToServer, p...)
+			return nil, nil
+		case ended:
+			return nil, ErrEnded
+		}
+		if s.holding(p[0]) {
+			return p, nil
+		}
+		part, n, err := s.client.Next(p)
+		if err != nil {
+			return nil, s.violation(err)
+		}
+		if part.Raw != nil {
+			done, err := s.clientPart(&part)
+			if err != nil {
+				return nil, err
+			}
+			if !done {
+				// Not now: give the message back, as it came.
+				s.client.Unread(&part)
+				if n < len(part.Raw) { // it had been gathered from earlier bytes
+					return append(append([]byte(nil), part.Raw...), p[n:]...), nil
+				}
+				return p, nil
+			}
+		}
+		p = p[n:]
+	}
+	return nil, s.ended()
+}
+
+// FromServer takes bytes that the server sent. It keeps none of p.
+func (s *Session) FromServer(p []byte) error {
+	if s.phase == replicates {
+		s.ToClient = append(s.ToClient, p...)
+		return nil
+	}
+	for len(p) > 0 {
+		if s.phase == ended {
+			return ErrEnded
+		}
+		part, n, err := s.server.Next(p)
+		if err != nil {
+			return s.violation(fmt.Errorf("from the server: %w", err))
+		}
+		if part.Raw != nil {
+			if err := s.serverPart(&part); err != nil {
+				return err
+			}
+		}
+		p = p[n:]
+	}
+	return s.ended()
+}

@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+
+	"tombstone/proxy/wire"
+)
+
+// startup handles the packets that come before typed messages and returns
+// how many bytes it used, 0 if more are needed.
+func (s *Session) startup(p []byte) (int, error) {
+	code, size, err := wire.Startup(p)
+	if err != nil {
+		return 0, s.violation(err)
+	}
+	if size == 0 {
+		return 0, nil
+	}
+	packet := p[:size]
+	switch {
+	case code == wire.SSLRequest, code == wire.GSSENCRequest:
+		// One byte, outside any message: no encryption here. The client goes
+		// on without or closes, as its sslmode says.
+		s.ToClient = append(s.ToClient, 'N')
+		return size, nil
+	case code == wire.CancelRequest:
+		// The key in it is the server's own, since BackendKeyData passes
+		// through, so the server finds the session that it means.
+		s.ToServer = append(s.ToServer, packet...)
+		s.phase = canceling
+		return size, nil
+	case code>>16 != 3:
+		s.fatal("0A000", fmt.Sprintf("unsupported frontend protocol %d.%d: server supports 3.0 to 3.2", code>>16, code&0xffff), "")
+		return size, ErrEnded
+	}
+	params, ok := startupParams(packet[8:])
+	if !ok {
+		return size, s.violation(fmt.Errorf("invalid startup packet layout: expected terminator as last byte"))
+	}
+	s.params = params
+	s.ToServer = append(s.ToServer, packet...)
+	s.phase = dialing
+	return size, nil
+}
+
+// startupParams reads the names and values of a startup packet.
+func startupParams(body []byte) (map[string]string, bool) {
+	params := map[string]string{}
+	f := wire.Read(body)
+	for {
+		name := f.String()
+		if !f.OK() {
+			return nil, false
+		}
+		if len(name) == 0 {
+			return params, len(f.Rest()) == 0
+		}
+		value := f.String()
+		if !f.OK() {
+			return nil, false
+		}
+		params[string(name)] = string(bytes.Clone(value))
+	}
+}
+
+// database is the name of the database that the client asked for; the server
+// has the last word, see refresh.
+func (s *Session) database() string {
+	if d := s.params["database"]; d != "" {
+		return d
+	}
+	return s.params["user"]
+}
