@@ -1,0 +1,139 @@
+package admin
+
+import (
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics counts what the proxy does. All methods may be called at the same time, and none blocks, allocates (beyond
+// the first use of a label), or fails.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	connectionsOpen prometheus.Gauge
+	connections     prometheus.Counter
+	clientToServer  prometheus.Counter
+	serverToClient  prometheus.Counter
+	statements      counters
+	tables          counters
+	rowsBuried      counters
+	rewrite         prometheus.Histogram
+	parseFailures   prometheus.Counter
+}
+
+// NewMetrics returns metrics in a registry of their own, with those of the Go runtime and the process. Version and
+// commit appear as labels of tombstone_build_info.
+func NewMetrics(version, commit string) *Metrics {
+	const namespace = "tombstone"
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+	}
+	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	}
+	statements := vector("statements_total", "Statements by kind and by what was done with them: buried, hidden, passed, refused.", "kind", "action")
+	tables := vector("table_statements_total", "Statements that touched a protected table, by what was done with them.", "table", "action")
+	rowsBuried := vector("rows_buried_total", "Rows that a DELETE or TRUNCATE turned into tombstones.", "table")
+	bytes := vector("bytes_total", "Bytes carried between clients and the server.", "direction")
+	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{"version": valid(version), "commit": valid(commit), "goversion": runtime.Version()},
+	})
+	buildInfo.Set(1)
+
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		connectionsOpen: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "connections_open", Help: "Client connections that are open now.",
+		}),
+		connections:    counter("connections_total", "Client connections accepted."),
+		clientToServer: bytes.WithLabelValues("client_to_server"),
+		serverToClient: bytes.WithLabelValues("server_to_client"),
+		statements:     counters{vector: statements, size: 2},
+		tables:         counters{vector: tables, size: 2},
+		rowsBuried:     counters{vector: rowsBuried, size: 1},
+		rewrite: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "rewrite_seconds", Help: "Time to decide on one statement, and to edit it.",
+			Buckets: []float64{1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1},
+		}),
+		parseFailures: counter("parse_failures_total", "Statements that the parser rejected."),
+	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo,
+		m.connectionsOpen, m.connections, bytes, statements, tables, rowsBuried, m.rewrite, m.parseFailures,
+	)
+	return m
+}
+
+// ConnectionOpened counts a client connection that was accepted.
+func (m *Metrics) ConnectionOpened() {
+	m.connections.Inc()
+	m.connectionsOpen.Inc()
+}
+
+// ConnectionClosed counts the end of a connection that ConnectionOpened counted.
+func (m *Metrics) ConnectionClosed() { m.connectionsOpen.Dec() }
+
+// Bytes counts bytes that were carried. The direction is "client_to_server" or "server_to_client"; others are not counted.
+func (m *Metrics) Bytes(direction string, n int) {
+	if n <= 0 {
+		return
+	}
+	switch direction {
+	case "client_to_server":
+		m.clientToServer.Add(float64(n))
+	case "server_to_client":
+		m.serverToClient.Add(float64(n))
+	}
+}
+
+// Statement counts a statement: its kind (select, insert, delete, ..) and what was done with it (buried, hidden, passed,
+// refused).
+func (m *Metrics) Statement(kind, action string) { m.statements.add(labels{kind, action}, 1) }
+
+// Table counts a statement that touched a protected table, named schema.table.
+func (m *Metrics) Table(table, action string) { m.tables.add(labels{table, action}, 1) }
+
+// RowsBuried counts rows of one table, named schema.table, that became tombstones.
+func (m *Metrics) RowsBuried(table string, n int64) { m.rowsBuried.add(labels{table, ""}, n) }
+
+// Rewrite records how long one statement took to decide on.
+func (m *Metrics) Rewrite(d time.Duration) { m.rewrite.Observe(d.Seconds()) }
+
+// ParseFailure counts a statement that the parser rejected.
+func (m *Metrics) ParseFailure() { m.parseFailures.Inc() }
+
+// labels are the values of a vector's labels; the second is empty where the vector has one label.
+type labels struct{ first, second string }
+
+// counters is a vector of one or two labels whose children are found again without work on strings.
+type counters struct {
+	vector   *prometheus.CounterVec
+	size     int      // how many labels the vector has
+	children sync.Map // labels -> prometheus.Counter
+}
+
+func (c *counters) add(l labels, n int64) {
+	if n < 0 { // a counter panics when it is lowered
+		return
+	}
+	if child, ok := c.children.Load(l); ok {
+		child.(prometheus.Counter).Add(float64(n))
+		return
+	}
+	values := []string{valid(l.first), valid(l.second)}
+	child, err := c.vector.GetMetricWithLabelValues(values[:c.size]...)
+	if err != nil {
+		return // only a wrong number of labels, or a label that is not UTF-8; both are excluded above
+	}
+	c.children.Store(l, child)
+	child.Add(float64(n))
+}
+
+// valid makes a label value that Prometheus takes. A database in SQL_ASCII may have table names that are not UTF-8.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
