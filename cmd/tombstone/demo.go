@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func demo(ctx context.Context, s stdio, args []string) error { return nil }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"tombstone/admin"
+	"tombstone/config"
+	"tombstone/policy"
+	"tombstone/proxy"
+)
+
+func serve(ctx context.Context, s stdio, args []string) error {
+	f := flags(s, "serve", "--config FILE [--check]",
+		"Runs the proxy until it is told to stop (SIGINT, SIGTERM).\nconfig/tombstone.example.yaml shows every setting.")
+	file := f.String("config", "", "read the configuration from `FILE`")
+	check := f.Bool("check", false, "check the configuration and exit")
+	if err := parse(s, f, args); err != nil {
+		return err
+	}
+	if *file == "" || f.NArg() > 0 {
+		f.Usage()
+		return errUsage
+	}
+	c, err := config.Load(*file)
+	if err != nil {
+		return plainly(s, err)
+	}
+	if *check {
+		_, err := fmt.Fprintf(s.out, "%s is valid: %d table entries\n", c.File, len(c.Tables))
+		return err
+	}
+	service, err := start(c, logger(s.err, c.Log))
+	if err != nil {
+		return err
+	}
+	return service.run(ctx)
+}
+
+// plainly prints a configuration's problems as they are: each says its own
+// file, line and field.
+func plainly(s stdio, err error) error {
+	var problems *config.Error
+	if !errors.As(err, &problems) {
+		return err
+	}
+	fmt.Fprintln(s.err, problems)
+	return errSilent
+}
+
+func logger(w io.Writer, c config.Log) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// service is a proxy and its admin endpoint, bound and ready to run.
+type service struct {
+	log   *slog.Logger
+	proxy *proxy.Server
+	admin *admin.Server // nil if there is none
+}
+
+// start binds both addresses, so that whoever sees it return can connect.
+func start(c *config.Config, log *slog.Logger) (*service, error) {
+	metrics := admin.NewMetrics(version, commit)
+	p, err := proxy.Listen(proxy.Options{
+		Listen: c.Listen, Upstream: c.Upstream, Policy: policy.New(c.Tables),
+		CatalogMaxAge: c.Catalog.MaxAge, StatementBytes: c.Limits.StatementBytes, Connections: c.Limits.Connections,
+		Literals: c.Log.Literals, Log: log, Observer: metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	v := &service{log: log, proxy: p}
+	log.Info("proxy listens", "address", p.Addr().String(), "upstream", c.Upstream.String(), "tables", len(c.Tables), "version", version)
+	if c.Admin != "" {
+		v.admin, err = admin.NewServer(c.Admin, metrics, func(ctx context.Context) error {
+			return admin.Ping(ctx, c.Upstream.Network, c.Upstream.Address)
+		})
+		if err != nil {
+			_ = p.Close()
+			return nil, err
+		}
+		log.Info("admin endpoint listens", "address", v.admin.Addr().String())
+	}
+	return v, nil
+}
+
+// run serves until ctx is done or one of the two fails; then both stop.
+func (v *service) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wait sync.WaitGroup
+	var proxyErr, adminErr error
+	wait.Go(func() { proxyErr = v.proxy.Serve(ctx); cancel() })
+	if v.admin != nil {
+		wait.Go(func() { adminErr = v.admin.Serve(ctx); cancel() })
+	}
+	wait.Wait()
+	v.log.Info("stopped")
+	return errors.Join(proxyErr, adminErr)
+}
