@@ -47,6 +47,7 @@ type outbox struct {
 	buf   []byte
 	write gosync.Mutex // held while writing
 	spare []byte
+	err   error // of the write that failed: what came after it would be out of step
 }
 
 // take moves the session's output into the outbox.
@@ -69,7 +70,7 @@ func (o *outbox) take(out *[]byte) {
 func (o *outbox) flush(w io.Writer) error {
 	o.write.Lock()
 	defer o.write.Unlock()
-	for {
+	for o.err == nil {
 		o.mu.Lock()
 		b := o.buf
 		o.buf = o.spare[:0]
@@ -79,13 +80,12 @@ func (o *outbox) flush(w io.Writer) error {
 			o.spare = b
 			return nil
 		}
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
+		_, o.err = w.Write(b)
 		if cap(b) <= 256<<10 {
 			o.spare = b
 		}
 	}
+	return o.err
 }
 
 // run serves the client until either side ends.
@@ -279,7 +279,10 @@ func (c *conn) shutdown() {
 func (c *conn) farewell() {
 	defer c.client.Close()
 	_ = c.client.SetDeadline(time.Now().Add(farewellTime))
-	if c.toClient.flush(c.client) != nil || !c.session.doomed {
+	c.mu.Lock()
+	said := c.session.doomed
+	c.mu.Unlock()
+	if c.toClient.flush(c.client) != nil || !said {
 		return
 	}
 	if half, ok := c.client.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {

@@ -32,11 +32,12 @@ type Session struct {
 	ToServer []byte
 	ToClient []byte
 
-	phase  phase
-	params map[string]string // of the startup packet
-	in     []byte            // client's bytes that cannot be handled yet
-	client wire.Splitter
-	server wire.Splitter
+	phase    phase
+	declined map[uint32]bool   // requests for encryption that were answered
+	params   map[string]string // of the startup packet
+	in       []byte            // client's bytes that cannot be handled yet
+	client   wire.Splitter
+	server   wire.Splitter
 
 	queue    queue
 	status   byte   // transaction status of the last ReadyForQuery: I, T, E

@@ -21,7 +21,14 @@ func (s *Session) startup(p []byte) (int, error) {
 	switch {
 	case code == wire.SSLRequest, code == wire.GSSENCRequest:
 		// One byte, outside any message: no encryption here. The client goes
-		// on without or closes, as its sslmode says.
+		// on without or closes, as its sslmode says. Each is asked once.
+		if s.declined[code] {
+			return 0, s.violation(fmt.Errorf("encryption was requested twice"))
+		}
+		if s.declined == nil {
+			s.declined = map[uint32]bool{}
+		}
+		s.declined[code] = true
 		s.ToClient = append(s.ToClient, 'N')
 		return size, nil
 	case code == wire.CancelRequest:

@@ -93,6 +93,7 @@ const (
 	ChangesCatalog                     // relations
 	ChangesLexing                      // standard_conforming_strings, client_encoding
 	EndsWork                           // COMMIT, ROLLBACK, ROLLBACK TO: earlier changes may be undone
+	MovesPath                          // with ChangesNames: any unqualified name may mean another relation
 )
 
 // Edited reports whether the server is to get another text than the client's.

@@ -79,6 +79,11 @@ func (r *rewriter) expr(m any, sc *scope) {
 	case *pg.InsertStmt, *pg.UpdateStmt, *pg.DeleteStmt, *pg.MergeStmt:
 		r.modify(x, sc, false)
 		return
+	case *pg.MultiAssignRef:
+		// SET (a, b) = (SELECT ..): the tree has the query once for each column.
+		if x.Colno > 1 {
+			return
+		}
 	case *pg.FuncCall:
 		if n := len(x.Funcname); n > 0 && x.Funcname[n-1].GetString_().GetSval() == "set_config" {
 			r.setsConfig = true

@@ -15,15 +15,16 @@ import (
 // Rewrite plans one message's text: the statements of a Query, or the one of
 // a Parse. It never fails: what it cannot answer for is refused in the Plan.
 func Rewrite(sql string, env *Env) *Plan {
-	mentions := env.Set.Mentions(sql)
+	// While names may have changed, so may what is protected.
+	mentions := env.Stale || env.Set.Mentions(sql)
 	if mentions {
 		if r := misread(sql, env); r != nil {
-			return RefuseWhole(sql, r)
+			return certain(env, RefuseWhole(sql, r))
 		}
 	}
 	toks, err := lex.Scan(make([]lex.Token, 0, len(sql)/4+8), sql)
 	if err != nil || !utf8.ValidString(sql) {
-		return unparsed(mentions)
+		return certain(env, unparsed(mentions))
 	}
 	if !mentions {
 		if plan := skim(sql, toks); plan != nil {
@@ -33,13 +34,13 @@ func Rewrite(sql string, env *Env) *Plan {
 	t := newText(sql, toks)
 	if t.tooDeep() {
 		if mentions {
-			return RefuseWhole(sql, newRefusal("too-complex", -1))
+			return certain(env, RefuseWhole(sql, newRefusal("too-complex", -1)))
 		}
-		return &Plan{Changes: ChangesNames | ChangesCatalog | ChangesLexing | EndsWork}
+		return &Plan{Changes: everything}
 	}
 	tree, err := pg.Parse(sql)
 	if err != nil {
-		return unparsed(mentions)
+		return certain(env, unparsed(mentions))
 	}
 	r := &rewriter{text: t, env: env, plan: &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}}
 	for _, raw := range tree.Stmts {
@@ -50,6 +51,18 @@ func Rewrite(sql string, env *Env) *Plan {
 	}
 	r.plan.Edits = sorted(r.plan.Edits)
 	return r.plan
+}
+
+// everything is what a text that was not read may change.
+const everything = ChangesNames | ChangesCatalog | ChangesLexing | EndsWork | MovesPath
+
+// certain returns a plan that rests on what is protected, unless that may have
+// changed.
+func certain(env *Env, p *Plan) *Plan {
+	if env.Stale {
+		return &Plan{Stale: true}
+	}
+	return p
 }
 
 // rewriter holds what is known while one text is planned.
@@ -112,7 +125,8 @@ func (r *rewriter) after(changes Changes, first, last int) {
 		r.moved, r.unknown = true, true
 	}
 	if changes&ChangesNames != 0 {
-		r.moved, r.changed = true, true
+		r.changed = true
+		r.moved = r.moved || changes&MovesPath != 0
 	}
 	if changes&ChangesCatalog != 0 {
 		r.changed = true
@@ -200,7 +214,7 @@ func misread(sql string, env *Env) *Refusal {
 // the best answer; but if the server takes what our parser does not, and
 // something protected is named, it must not run.
 func unparsed(mentions bool) *Plan {
-	p := &Plan{Unparsed: true, Changes: ChangesNames | ChangesCatalog | ChangesLexing | EndsWork}
+	p := &Plan{Unparsed: true, Changes: everything}
 	if mentions {
 		p.Probe = true
 		p.Refusal = newRefusal("unparsed", -1)

@@ -47,7 +47,7 @@ func (r *rewriter) statement(m any) Changes {
 		return r.utility(m)
 	}
 	if r.setsConfig {
-		return ChangesNames | ChangesLexing
+		return ChangesNames | MovesPath | ChangesLexing
 	}
 	return 0
 }
@@ -114,7 +114,7 @@ func (r *rewriter) utility(m any) Changes {
 		switch x.Target {
 		case pg.DiscardMode_DISCARD_ALL:
 			r.stmt.ForgetAll = true
-			return ChangesNames | ChangesLexing
+			return ChangesNames | MovesPath | ChangesLexing
 		case pg.DiscardMode_DISCARD_TEMP:
 			return ChangesNames
 		}
@@ -131,11 +131,11 @@ func (r *rewriter) utility(m any) Changes {
 	case *pg.DoStmt:
 		// The body is a string that the server runs; what it did is unknown.
 		r.stmt.Kind = "do"
-		return ChangesNames | ChangesCatalog
+		return ChangesNames | MovesPath | ChangesCatalog
 	case *pg.CallStmt:
 		r.stmt.Kind = "call"
 		r.forbidden("define", x)
-		return ChangesNames
+		return ChangesNames | MovesPath
 	case *pg.CreateTableAsStmt:
 		r.stmt.Kind = "create"
 		rule := "create-as"
@@ -147,7 +147,16 @@ func (r *rewriter) utility(m any) Changes {
 	}
 	r.stmt.Kind = "ddl"
 	r.forbidden("define", m)
-	return ChangesCatalog | ChangesNames
+	switch m.(type) {
+	case *pg.CreateStmt, *pg.AlterTableStmt, *pg.DropStmt, *pg.RenameStmt, *pg.ViewStmt, *pg.IndexStmt,
+		*pg.CreateSeqStmt, *pg.AlterSeqStmt, *pg.CreateFunctionStmt, *pg.CreateTrigStmt, *pg.CreateEnumStmt:
+		// They change what the names in them mean, temporary ones included,
+		// and no other's; but not a schema's, which DROP can take away.
+		if d, ok := m.(*pg.DropStmt); !ok || d.RemoveType != pg.ObjectType_OBJECT_SCHEMA {
+			return ChangesCatalog | ChangesNames
+		}
+	}
+	return ChangesCatalog | ChangesNames | MovesPath
 }
 
 // forbidden refuses a statement in which a query names something protected:
@@ -160,7 +169,7 @@ func (r *rewriter) forbidden(rule string, m any) {
 // set plans SET and RESET.
 func (r *rewriter) set(x *pg.VariableSetStmt) Changes {
 	if x.Kind == pg.VariableSetKind_VAR_RESET_ALL {
-		return ChangesNames | ChangesLexing
+		return ChangesNames | MovesPath | ChangesLexing
 	}
 	name := strings.ToLower(x.Name)
 	if strings.HasPrefix(name, "tombstone.") {
@@ -168,7 +177,7 @@ func (r *rewriter) set(x *pg.VariableSetStmt) Changes {
 	}
 	switch name {
 	case "search_path", "role", "session_authorization":
-		return ChangesNames
+		return ChangesNames | MovesPath
 	case "standard_conforming_strings", "client_encoding", "names":
 		return ChangesLexing
 	}

@@ -1,0 +1,138 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"tombstone/config"
+	"tombstone/policy"
+)
+
+// shop is the schema of the goldens and of the fuzz target.
+const shop = `
+CREATE TABLE users (id bigint PRIMARY KEY, name text, email text, deleted_at timestamptz);
+CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users, total numeric, deleted_at timestamptz(3));
+CREATE TABLE items (order_id bigint, n int, note text, twice int GENERATED ALWAYS AS (n * 2) STORED, gone timestamp);
+CREATE TABLE products (id bigint PRIMARY KEY, name text);
+CREATE TABLE "Odd ""Name""" (id int, deleted_at timestamptz);
+CREATE TABLE bare (id int);
+CREATE TABLE other.users (id int, nick text);
+CREATE TABLE logs (at date, deleted_at timestamptz) PARTITION BY RANGE (at);
+CREATE TABLE logs_2026 PARTITION OF logs FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE VIEW active AS SELECT * FROM users;
+CREATE VIEW plain AS SELECT * FROM products;
+`
+
+const shopPolicy = `
+listen: 127.0.0.1:6432
+upstream: postgres://127.0.0.1
+tables:
+  - name: public.users
+  - name: public.orders
+  - {name: public.items, marker: gone}
+  - name: public."Odd ""Name"""
+  - name: public.bare
+  - name: public.logs
+  - {name: public.denied, truncate: deny}
+  - {name: public.allowed, truncate: allow}
+`
+
+func shopSet(t testing.TB, extra string) *policy.Set {
+	t.Helper()
+	c, err := Schema(shop + extra)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := config.Parse("policy.yaml", []byte(shopPolicy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy.New(f.Tables).Resolve(c)
+}
+
+// TestGolden runs testdata/*.test, the readable specification: a statement,
+// four dashes, what is sent instead, and the rules that fired.
+//
+// Arguments of a case: path=(a,b) the search_path, temp=(t) the session's
+// temporary tables, backslash (standard_conforming_strings is off), dirty (the
+// transaction changed names), stale (names may have changed).
+func TestGolden(t *testing.T) {
+	set := shopSet(t, "")
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if !strings.HasSuffix(path, ".test") {
+			return
+		}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			env := &Env{Set: set, Path: []string{"pg_catalog", "public"}}
+			for _, a := range d.CmdArgs {
+				switch a.Key {
+				case "path":
+					env.Path = append([]string{"pg_catalog"}, a.Vals...)
+				case "temp":
+					env.Temp = a.Vals
+					env.Path = append([]string{"pg_temp_3"}, env.Path...)
+				case "backslash":
+					env.Backslash = true
+				case "dirty":
+					env.Dirty = true
+				case "stale":
+					env.Stale = true
+				case "encoding":
+					env.Encoding = a.Vals[0]
+				default:
+					d.Fatalf(t, "unknown argument %q", a.Key)
+				}
+			}
+			return describe(d.Input, Rewrite(d.Input, env))
+		})
+	})
+}
+
+// describe prints a Plan for the goldens.
+func describe(sql string, p *Plan) string {
+	var b strings.Builder
+	switch {
+	case p.Stale:
+		return "stale: the names are read again first\n"
+	case p.Probe:
+		return "probe: the server is asked for its own error; if it has none, refused " + p.Refusal.Code + "\n"
+	case p.Unparsed:
+		b.WriteString("unparsed, ")
+		fallthrough
+	case !p.Edited():
+		b.WriteString("as sent\n")
+	default:
+		b.WriteString(p.Apply(sql) + "\n")
+	}
+	for _, s := range p.Stmts {
+		fmt.Fprintf(&b, "%s: %s", s.Kind, s.Action)
+		switch {
+		case s.Tag == TagDelete:
+			b.WriteString(", tag DELETE")
+		case s.Tag == TagTruncate:
+			b.WriteString(", tag TRUNCATE TABLE")
+		case s.PrepareTag == TagDelete:
+			fmt.Fprintf(&b, ", EXECUTE %s has tag DELETE", s.Prepare)
+		}
+		for _, t := range s.Touched {
+			fmt.Fprintf(&b, "; %s %s", t.Rule.Name, t.Table)
+		}
+		b.WriteString("\n")
+		if r := s.Refusal; r != nil {
+			fmt.Fprintf(&b, "  %s %s: %s\n", r.Code, r.Rule, r.Message)
+			if r.Detail != "" {
+				fmt.Fprintf(&b, "  detail: %s\n", r.Detail)
+			}
+			if r.Hint != "" {
+				fmt.Fprintf(&b, "  hint: %s\n", r.Hint)
+			}
+			if r.Offset >= 0 && len(p.Stmts) == 1 && r.Offset < len(sql) {
+				fmt.Fprintf(&b, "  at: %.20q\n", sql[r.Offset:])
+			}
+		}
+	}
+	return b.String()
+}
