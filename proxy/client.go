@@ -140,7 +140,7 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		s.ToServer = append(s.ToServer, part.Raw...)
 		return true, nil
 	}
-	if !part.Whole() {
+	if part.Size > s.StatementBytes {
 		s.clientSink = discard
 		refusal := rewrite.TooLarge(s.StatementBytes)
 		s.sendQuery(refused(refusal), "")
@@ -195,7 +195,7 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	}
 	f := wire.Read(part.Body())
 	name := f.String()
-	if !part.Whole() {
+	if part.Size > s.StatementBytes {
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("the name in a Parse message is too long"))
 		}

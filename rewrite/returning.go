@@ -57,12 +57,12 @@ func (o *oldRow) item(c *pg.ColumnRef, named bool) {
 			}
 			list = append(list, others...)
 		}
-		o.replace(c, strings.Join(list, ", "))
+		o.replaceItem(c, strings.Join(list, ", "))
 	case marker:
-		o.replace(c, o.null()+as(named, o.table.Marker))
+		o.replaceItem(c, o.null()+as(named, o.table.Marker))
 	case wholeRow:
 		if len(o.table.Columns) > 0 {
-			o.replace(c, o.row()+as(named, c.Fields[len(c.Fields)-1].GetString_().GetSval()))
+			o.replaceItem(c, o.row()+as(named, c.Fields[len(c.Fields)-1].GetString_().GetSval()))
 		}
 	}
 }
@@ -299,7 +299,14 @@ func (o *oldRow) others() ([]string, bool) {
 }
 
 // replace puts words where a column reference stands.
-func (o *oldRow) replace(c *pg.ColumnRef, words string) {
+func (o *oldRow) replace(c *pg.ColumnRef, words string) { o.put(c, words, false) }
+
+// replaceItem puts words where an item stands that is nothing but a column
+// reference. Parentheses around it go too: they cannot hold AS, and would make
+// one row of several columns.
+func (o *oldRow) replaceItem(c *pg.ColumnRef, words string) { o.put(c, words, true) }
+
+func (o *oldRow) put(c *pg.ColumnRef, words string, item bool) {
 	i := o.at(c.Location)
 	if i < 0 {
 		o.refuse("internal", c.Location)
@@ -309,7 +316,14 @@ func (o *oldRow) replace(c *pg.ColumnRef, words string) {
 	if !o.is(i, '*') {
 		end = o.nameEnd(i)
 	}
-	o.edit(o.start(i), o.end(end-1), words)
+	from := i
+	for item && o.is(from-1, '(') && o.is(end, ')') {
+		from, end = from-1, end+1
+	}
+	if from < i && !isBlank(o.sql[o.start(from)-1]) {
+		words = " " + words // RETURNING(id) has no blank
+	}
+	o.edit(o.start(from), o.end(end-1), words)
 	if !o.done {
 		o.done = true
 		o.touch(o.table, ReturnOld, c.Location, Buried)

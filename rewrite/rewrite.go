@@ -214,12 +214,11 @@ func misread(sql string, env *Env) *Refusal {
 // the best answer; but if the server takes what our parser does not, and
 // something protected is named, it must not run.
 func unparsed(mentions bool) *Plan {
-	p := &Plan{Unparsed: true, Changes: everything}
 	if mentions {
-		p.Probe = true
-		p.Refusal = newRefusal("unparsed", -1)
+		// It never runs, so it changes nothing.
+		return &Plan{Unparsed: true, Probe: true, Refusal: newRefusal("unparsed", -1)}
 	}
-	return p
+	return &Plan{Unparsed: true, Changes: everything}
 }
 
 // RefuseWhole plans the refusal of a text of which nothing more is known.

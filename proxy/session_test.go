@@ -1,0 +1,395 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"tombstone/config"
+	"tombstone/policy"
+	"tombstone/proxy/wire"
+)
+
+const testPolicy = `
+listen: 127.0.0.1:6432
+upstream: postgres://127.0.0.1
+tables: [{name: public.users}]
+`
+
+const (
+	testNames   = `{"database": "shop", "path": ["pg_catalog", "public"], "temp": []}`
+	testCatalog = `{"database": "shop", "relations": [
+		{"oid": 1, "schema": "public", "name": "users", "kind": "r", "columns": [["id", "integer", false], ["deleted_at", "timestamp with time zone", false]]},
+		{"oid": 2, "schema": "public", "name": "items", "kind": "r"}]}`
+)
+
+// table drives a session by hand: it is both the client and the server.
+type table struct {
+	*Session
+	t testing.TB
+}
+
+func newTable(t testing.TB) *table {
+	t.Helper()
+	c, err := config.Parse("policy.yaml", []byte(testPolicy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1, 0)
+	return &table{t: t, Session: NewSession(&Settings{
+		Policy: policy.New(c.Tables), Snapshots: NewSnapshots(time.Hour), StatementBytes: 1 << 20,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Observer: silent{}, Now: func() time.Time { return now },
+	})}
+}
+
+func bytesOfMessages(messages ...pgproto3.Message) []byte {
+	var b []byte
+	for _, m := range messages {
+		b = encode(b, m)
+	}
+	return b
+}
+
+// client sends messages and returns what the server gets.
+func (x *table) client(messages ...pgproto3.Message) []string {
+	x.t.Helper()
+	if err := x.FromClient(bytesOfMessages(messages...)); err != nil {
+		x.t.Fatalf("from the client: %v", err)
+	}
+	return x.atServer()
+}
+
+// server sends messages and returns what the client gets.
+func (x *table) server(messages ...pgproto3.Message) []string {
+	x.t.Helper()
+	if err := x.FromServer(bytesOfMessages(messages...)); err != nil {
+		x.t.Fatalf("from the server: %v, to the client %.300q", err, x.ToClient)
+	}
+	return x.atClient()
+}
+
+func (x *table) atServer() []string {
+	b := x.ToServer
+	x.ToServer = nil
+	return trace(x.t, b)
+}
+
+func (x *table) atClient() []string {
+	b := x.ToClient
+	x.ToClient = nil
+	return trace(x.t, b)
+}
+
+// trace writes messages so that they can be compared: type and strings.
+func trace(t testing.TB, b []byte) []string {
+	t.Helper()
+	var list []string
+	s := &wire.Splitter{Head: func(_ byte, size int) (int, error) { return size, nil }}
+	for len(b) > 0 {
+		part, n, err := s.Next(b)
+		if err != nil || !part.Whole() {
+			t.Fatalf("not a message: %q %v", b, err)
+		}
+		list = append(list, strings.TrimRight(string(part.Type)+" "+strings.ReplaceAll(string(part.Body()), "\x00", "|"), "|"))
+		b = b[n:]
+	}
+	return list
+}
+
+func startup(params ...string) []byte {
+	b := binary.BigEndian.AppendUint32(make([]byte, 4), 3<<16)
+	for _, p := range params {
+		b = append(append(b, p...), 0)
+	}
+	b = append(b, 0)
+	binary.BigEndian.PutUint32(b, uint32(len(b)))
+	return b
+}
+
+// answers are the replies to n questions about names.
+func answers(sync bool, rows ...string) []pgproto3.Message {
+	var m []pgproto3.Message
+	for _, r := range rows {
+		m = append(m, &pgproto3.CloseComplete{}, &pgproto3.CloseComplete{}, &pgproto3.ParseComplete{}, &pgproto3.BindComplete{},
+			&pgproto3.DataRow{Values: [][]byte{[]byte(r)}}, &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")},
+			&pgproto3.CloseComplete{}, &pgproto3.CloseComplete{})
+	}
+	if sync {
+		m = append(m, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	}
+	return m
+}
+
+// ready returns a session whose client has been let in.
+func readyTable(t testing.TB) *table {
+	t.Helper()
+	x := newTable(t)
+	if err := x.FromClient(startup("user", "app", "database", "shop")); err != nil || !x.WantsServer() {
+		t.Fatalf("startup: %v", err)
+	}
+	x.ToServer = nil
+	x.ServerConnected()
+	x.server(&pgproto3.AuthenticationOk{}, &pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
+	if got := x.server(&pgproto3.ReadyForQuery{TxStatus: 'I'}); len(got) != 0 {
+		t.Fatalf("ReadyForQuery was not held back: %q", got)
+	}
+	if got := x.atServer(); len(got) != 15 {
+		t.Fatalf("questions: %q", got)
+	}
+	if got := x.server(answers(true, testNames, testCatalog)...); len(got) != 1 || got[0] != "Z I" {
+		t.Fatalf("after the answers the client gets %q", got)
+	}
+	return x
+}
+
+func equal(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+	}
+}
+
+func refusedColumn() *pgproto3.ErrorResponse {
+	return &pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42703",
+		Message: `column "tombstone refused this statement" does not exist`, Position: 8}
+}
+
+const sentinelQuery = `SELECT "tombstone refused this statement"`
+
+func TestQueryIsEditedAndItsTagPutBack(t *testing.T) {
+	x := readyTable(t)
+	equal(t, "server", x.client(&pgproto3.Query{String: "DELETE FROM users; SELECT 1; DELETE FROM items"}),
+		"Q UPDATE users SET deleted_at = now() WHERE users.deleted_at IS NULL; SELECT 1; DELETE FROM items")
+	equal(t, "client", x.server(&pgproto3.CommandComplete{CommandTag: []byte("UPDATE 3")},
+		&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.CommandComplete{CommandTag: []byte("DELETE 2")},
+		&pgproto3.ReadyForQuery{TxStatus: 'I'}),
+		"C DELETE 3", "C SELECT 1", "C DELETE 2", "Z I")
+}
+
+// An UPDATE that the client sent keeps its tag, also where a DELETE was meant
+// to run and the statement before it failed.
+func TestTagsFollowTheirStatements(t *testing.T) {
+	x := readyTable(t)
+	x.client(&pgproto3.Query{String: "UPDATE users SET id = 1; DELETE FROM users"}, &pgproto3.Query{String: "UPDATE users SET id = 2"})
+	equal(t, "client", x.server(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "23505", Message: "no"}, &pgproto3.ReadyForQuery{TxStatus: 'I'},
+		&pgproto3.CommandComplete{CommandTag: []byte("UPDATE 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'}),
+		"E SERROR|C23505|Mno", "Z I", "C UPDATE 1", "Z I")
+}
+
+func TestExtendedProtocol(t *testing.T) {
+	x := readyTable(t)
+	equal(t, "server", x.client(
+		&pgproto3.Parse{Name: "d", Query: "DELETE FROM users WHERE id = $1", ParameterOIDs: []uint32{23}},
+		&pgproto3.Bind{PreparedStatement: "d", Parameters: [][]byte{[]byte("1")}}, &pgproto3.Execute{}, &pgproto3.Sync{})[:1],
+		"P d|UPDATE users SET deleted_at = now() WHERE (id = $1) AND users.deleted_at IS NULL||\x01|||\x17")
+	equal(t, "client", x.server(&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, &pgproto3.CommandComplete{CommandTag: []byte("UPDATE 1")},
+		&pgproto3.ReadyForQuery{TxStatus: 'I'}), "1 ", "2 ", "C DELETE 1", "Z I")
+	// The same statement again, and EXECUTE of it in the simple protocol.
+	x.client(&pgproto3.Bind{PreparedStatement: "d", Parameters: [][]byte{[]byte("1")}}, &pgproto3.Execute{}, &pgproto3.Sync{},
+		&pgproto3.Query{String: "EXECUTE d (1)"}, &pgproto3.Query{String: "DEALLOCATE d"}, &pgproto3.Query{String: "EXECUTE d (1)"})
+	equal(t, "client", x.server(&pgproto3.BindComplete{}, &pgproto3.CommandComplete{CommandTag: []byte("UPDATE 0")}, &pgproto3.ReadyForQuery{TxStatus: 'I'},
+		&pgproto3.CommandComplete{CommandTag: []byte("UPDATE 0")}, &pgproto3.ReadyForQuery{TxStatus: 'I'},
+		&pgproto3.CommandComplete{CommandTag: []byte("DEALLOCATE")}, &pgproto3.ReadyForQuery{TxStatus: 'I'},
+		&pgproto3.CommandComplete{CommandTag: []byte("UPDATE 7")}, &pgproto3.ReadyForQuery{TxStatus: 'I'}),
+		"2 ", "C DELETE 0", "Z I", "C DELETE 0", "Z I", "C DEALLOCATE", "Z I", "C UPDATE 7", "Z I")
+}
+
+// A Parse that failed does not give its name a meaning.
+func TestStatementExistsAfterParseComplete(t *testing.T) {
+	x := readyTable(t)
+	x.client(&pgproto3.Parse{Name: "s", Query: "UPDATE users SET id = 1"}, &pgproto3.Sync{},
+		&pgproto3.Parse{Name: "s", Query: "DELETE FROM users"}, &pgproto3.Sync{},
+		&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	equal(t, "client", x.server(&pgproto3.ParseComplete{}, &pgproto3.ReadyForQuery{TxStatus: 'I'},
+		&pgproto3.ErrorResponse{Severity: "ERROR", Code: "42P05", Message: "exists"}, &pgproto3.ReadyForQuery{TxStatus: 'I'},
+		&pgproto3.BindComplete{}, &pgproto3.CommandComplete{CommandTag: []byte("UPDATE 5")}, &pgproto3.ReadyForQuery{TxStatus: 'I'}),
+		"1 ", "Z I", "E SERROR|C42P05|Mexists", "Z I", "2 ", "C UPDATE 5", "Z I")
+}
+
+func TestRefusalTakesTheServersTurn(t *testing.T) {
+	x := readyTable(t)
+	equal(t, "server", x.client(&pgproto3.Query{String: "SELECT 1; INSERT INTO users VALUES (1) ON CONFLICT DO NOTHING"}),
+		"Q SELECT 1; "+sentinelQuery)
+	got := x.server(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'E'})
+	if len(got) != 3 || !strings.Contains(got[1], "|C0A000|MINSERT .. ON CONFLICT into protected table") || !strings.Contains(got[1], "|P23") || got[2] != "Z E" {
+		t.Errorf("client: %q", got)
+	}
+	// In a pipeline: what follows is skipped by the server itself.
+	x.client(&pgproto3.Parse{Query: "MERGE INTO users USING items ON true WHEN MATCHED THEN DELETE"}, &pgproto3.Bind{}, &pgproto3.Execute{},
+		&pgproto3.Parse{Query: "DELETE FROM users"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}, &pgproto3.Query{String: "DELETE FROM users"})
+	got = x.server(refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'I'}, &pgproto3.CommandComplete{CommandTag: []byte("UPDATE 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if len(got) != 4 || !strings.Contains(got[0], "|C0A000|MMERGE") || fmt.Sprint(got[1:]) != "[Z I C DELETE 1 Z I]" {
+		t.Errorf("client: %q", got)
+	}
+	// In a transaction that has failed the server's own error stays.
+	x.client(&pgproto3.Query{String: "MERGE INTO users USING items ON true WHEN MATCHED THEN DELETE"})
+	equal(t, "client", x.server(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "25P02", Message: "aborted"}, &pgproto3.ReadyForQuery{TxStatus: 'E'}),
+		"E SERROR|C25P02|Maborted", "Z E")
+}
+
+// A syntax error near a protected table is the server's own, and nothing runs
+// to get it.
+func TestProbe(t *testing.T) {
+	x := readyTable(t)
+	equal(t, "server", x.client(&pgproto3.Query{String: "DELETE FROM users WHER id = 1"}),
+		"P |DELETE FROM users WHER id = 1", "P |"+sentinelQuery, "S ")
+	equal(t, "client", x.server(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "42601", Message: "syntax", Position: 24}, &pgproto3.ReadyForQuery{TxStatus: 'I'}),
+		"E SERROR|C42601|Msyntax|P24", "Z I")
+	// A server that takes the syntax does not run it either.
+	x.client(&pgproto3.Query{String: "DELETE FROM users WHER id = 1"})
+	got := x.server(&pgproto3.ParseComplete{}, refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if len(got) != 2 || !strings.Contains(got[0], "C0A000") {
+		t.Errorf("client: %q", got)
+	}
+	x.client(&pgproto3.Parse{Name: "n", Query: "DELETE FROM users WHER id = 1"}, &pgproto3.Bind{PreparedStatement: "n"}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	got = x.server(&pgproto3.CloseComplete{}, &pgproto3.ParseComplete{}, refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if len(got) != 2 || !strings.Contains(got[0], "C0A000") || got[1] != "Z I" {
+		t.Errorf("client: %q", got)
+	}
+}
+
+// libpq sends Sync right behind the Execute of a COPY FROM; the server reads
+// it as part of the COPY and ignores it.
+func TestCopyInIgnoresEarlySyncs(t *testing.T) {
+	x := readyTable(t)
+	x.client(&pgproto3.Parse{Query: "COPY items FROM STDIN"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	x.server(&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, &pgproto3.CopyInResponse{})
+	x.client(&pgproto3.CopyData{Data: []byte("1\n")}, &pgproto3.CopyDone{}, &pgproto3.Sync{}, &pgproto3.Query{String: "DELETE FROM users"})
+	equal(t, "client", x.server(&pgproto3.CommandComplete{CommandTag: []byte("COPY 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'},
+		&pgproto3.CommandComplete{CommandTag: []byte("UPDATE 2")}, &pgproto3.ReadyForQuery{TxStatus: 'I'}),
+		"C COPY 1", "Z I", "C DELETE 2", "Z I")
+}
+
+// After SET search_path the client's next statement waits for the new names.
+func TestNamesAreReadAgain(t *testing.T) {
+	x := readyTable(t)
+	x.client(&pgproto3.Query{String: "SET search_path = other"}, &pgproto3.Query{String: "DELETE FROM users"})
+	if !x.Held() {
+		t.Fatal("the DELETE was not held")
+	}
+	equal(t, "client", x.server(&pgproto3.CommandComplete{CommandTag: []byte("SET")}, &pgproto3.ReadyForQuery{TxStatus: 'I'}), "C SET", "Z I")
+	if got := x.atServer(); len(got) != 8 {
+		t.Fatalf("questions: %q", got)
+	}
+	equal(t, "client", x.server(answers(true, strings.Replace(testNames, "public", "other", 1))...))
+	equal(t, "server", x.atServer(), "Q DELETE FROM users")
+	if x.Held() {
+		t.Error("still held")
+	}
+	// In the middle of a batch the question goes between.
+	x = readyTable(t)
+	equal(t, "server", x.client(&pgproto3.Parse{Query: "SET search_path = other"}, &pgproto3.Bind{}, &pgproto3.Execute{},
+		&pgproto3.Parse{Query: "DELETE FROM users"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}),
+		"P |SET search_path = other", "B ", "E ", "H ")
+	x.server(&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, &pgproto3.CommandComplete{CommandTag: []byte("SET")})
+	if got := x.atServer(); len(got) != 8 || got[7] != "H " {
+		t.Fatalf("questions: %q", got)
+	}
+	equal(t, "client", x.server(answers(false, testNames)...))
+	equal(t, "server", x.atServer(), "P |UPDATE users SET deleted_at = now() WHERE users.deleted_at IS NULL", "B ", "E ", "S ")
+}
+
+// A reply that nobody awaits ends the session rather than going to somebody.
+func TestUnexpectedRepliesEndTheSession(t *testing.T) {
+	for _, m := range []pgproto3.Message{
+		&pgproto3.ReadyForQuery{TxStatus: 'I'}, &pgproto3.ParseComplete{}, &pgproto3.CommandComplete{CommandTag: []byte("DELETE 1")}, &pgproto3.DataRow{},
+	} {
+		x := readyTable(t)
+		if err := x.FromServer(bytesOfMessages(m)); err == nil {
+			t.Errorf("%T: no error", m)
+		}
+		if got := x.atClient(); len(got) != 1 || !strings.Contains(got[0], "C08P01") {
+			t.Errorf("%T: the client gets %q", m, got)
+		}
+	}
+}
+
+func TestEncryptionIsDeclinedAndCancelPassedOn(t *testing.T) {
+	x := newTable(t)
+	ssl := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, wire.SSLRequest)
+	gss := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, wire.GSSENCRequest)
+	if err := x.FromClient(append(gss, ssl...)); err != nil || string(x.ToClient) != "NN" {
+		t.Fatalf("%q %v", x.ToClient, err)
+	}
+	if err := x.FromClient(ssl); err == nil {
+		t.Error("asked twice, answered twice")
+	}
+	x = newTable(t)
+	cancel := append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 16}, wire.CancelRequest), 1, 2, 3, 4, 5, 6, 7, 8)
+	if err := x.FromClient(cancel); err != nil || !x.WantsCancel() || !bytes.Equal(x.ToServer, cancel) {
+		t.Fatalf("%q %v", x.ToServer, err)
+	}
+}
+
+func TestStatementTooLarge(t *testing.T) {
+	x := readyTable(t)
+	big := "SELECT '" + strings.Repeat("x", 2<<20) + "'"
+	equal(t, "server", x.client(&pgproto3.Query{String: big}, &pgproto3.Query{String: "SELECT 1"}), "Q "+sentinelQuery, "Q SELECT 1")
+	got := x.server(refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'I'}, &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if len(got) != 4 || !strings.Contains(got[0], "C54000") {
+		t.Errorf("client: %q", got)
+	}
+	equal(t, "server", x.client(&pgproto3.Parse{Name: "big", Query: big}, &pgproto3.Sync{}), "P big|"+sentinelQuery, "S ")
+}
+
+func TestServerGone(t *testing.T) {
+	x := readyTable(t)
+	x.ServerGone()
+	if got := x.atClient(); len(got) != 1 || !strings.Contains(got[0], "SFATAL") || !strings.Contains(got[0], "C08006") {
+		t.Errorf("client: %q", got)
+	}
+	// The server's own last words are enough.
+	x = readyTable(t)
+	_ = x.FromServer(bytesOfMessages(&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01", Message: "bye"}))
+	x.ServerGone()
+	equal(t, "client", x.atClient(), "E SFATAL|VFATAL|C57P01|Mbye")
+}
+
+// FuzzSession: whatever either side sends, in whatever pieces, a session does
+// not panic, and what it sends the server is messages.
+func FuzzSession(f *testing.F) {
+	f.Add(bytesOfMessages(&pgproto3.Query{String: "DELETE FROM users"}), bytesOfMessages(&pgproto3.CommandComplete{CommandTag: []byte("UPDATE 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'}), uint8(7))
+	f.Add(bytesOfMessages(&pgproto3.Parse{Name: "a", Query: "SELECT * FROM users WHER"}, &pgproto3.Bind{PreparedStatement: "a"}, &pgproto3.Execute{}, &pgproto3.Sync{}), bytesOfMessages(refusedColumn()), uint8(3))
+	f.Add(bytesOfMessages(&pgproto3.Query{String: "SET search_path = a"}, &pgproto3.Query{String: "TABLE users"}, &pgproto3.Terminate{}),
+		append(bytesOfMessages(&pgproto3.CommandComplete{CommandTag: []byte("SET")}, &pgproto3.ReadyForQuery{TxStatus: 'T'}), bytesOfMessages(answers(true, testNames)...)...), uint8(200))
+	f.Add([]byte("B\x00\x00\x00\x0e\x00s\x00\xff\xff\xff\xff\xff\xff"), []byte("E\x00\x00\x00\x04"), uint8(1))
+	f.Add([]byte("Q\x00\x00\x00\x04"), []byte("D\x7f\xff\xff\xffxx"), uint8(1))
+	f.Fuzz(func(t *testing.T, client, server []byte, size uint8) {
+		if len(client) > 1<<14 || len(server) > 1<<14 {
+			t.Skip()
+		}
+		x := readyTable(t)
+		step := int(size) + 1
+		for len(client) > 0 || len(server) > 0 {
+			n := min(step, len(client))
+			if x.Held() {
+				n = 0
+			}
+			if n > 0 {
+				if x.FromClient(client[:n]) != nil {
+					break
+				}
+				client = client[n:]
+			}
+			m := min(step, len(server))
+			if m > 0 && x.FromServer(server[:m]) != nil {
+				break
+			}
+			server = server[m:]
+			if n == 0 && m == 0 {
+				break
+			}
+		}
+		x.ServerGone()
+		if len(x.in) > 1<<16 {
+			t.Fatalf("%d bytes of the client are held", len(x.in))
+		}
+	})
+}
