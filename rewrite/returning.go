@@ -320,9 +320,6 @@ func (o *oldRow) put(c *pg.ColumnRef, words string, item bool) {
 	for item && o.is(from-1, '(') && o.is(end, ')') {
 		from, end = from-1, end+1
 	}
-	if from < i && !isBlank(o.sql[o.start(from)-1]) {
-		words = " " + words // RETURNING(id) has no blank
-	}
 	o.edit(o.start(from), o.end(end-1), words)
 	if !o.done {
 		o.done = true

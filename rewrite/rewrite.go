@@ -144,8 +144,23 @@ func (r *rewriter) after(changes Changes, first, last int) {
 	}
 }
 
-// edit replaces the bytes from..to by words.
+// edit replaces the bytes from..to by words, with a blank where they would
+// run into the client's own: 'x'ORDER BY needs none, NULL ORDER BY does.
 func (r *rewriter) edit(from, to int, words string) {
+	before, after := from > 0 && inWord(r.sql[from-1]), to < len(r.sql) && inWord(r.sql[to])
+	switch {
+	case words == "":
+		if before && after {
+			words = " "
+		}
+	default:
+		if before && inWord(words[0]) {
+			words = " " + words
+		}
+		if after && inWord(words[len(words)-1]) {
+			words += " "
+		}
+	}
 	near := from
 	if from == to {
 		if i := r.before(from); i >= 0 {
@@ -153,6 +168,12 @@ func (r *rewriter) edit(from, to int, words string) {
 		}
 	}
 	r.plan.Edits = append(r.plan.Edits, Edit{from, to, words, near})
+}
+
+// inWord reports whether a byte can be part of a name, a number or a quoted
+// token, so that two of them side by side may read as one.
+func inWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80 || strings.IndexByte("_$'\"&", c) >= 0
 }
 
 // insert puts words at a byte offset.
