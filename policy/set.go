@@ -115,6 +115,17 @@ func (s *Set) Covers(relation string) bool {
 	return false
 }
 
+// Open reports whether a relation of a name that is not protected now could
+// come to be: whether the policy has wildcards.
+func (s *Set) Open() bool {
+	for i := range s.policy.tables {
+		if s.policy.tables[i].Glob() {
+			return true
+		}
+	}
+	return false
+}
+
 // Named reports whether some relation of this bare name, in any schema, is
 // protected or shows a protected table now.
 func (s *Set) Named(relation string) bool {

@@ -81,6 +81,15 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("the names in a Bind message are not terminated or too long"))
 		}
+		switch s.check(key(name)) {
+		case wait:
+			return false, s.ended()
+		case outdated:
+			s.clientSink = discard
+			s.request(request{kind: parse, plan: refused(rewrite.Outdated()), own: true})
+			s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: ownName, Query: sentinel})
+			return true, nil
+		}
 		s.request(request{kind: bind, port: key(port), name: key(name)})
 	case 'D', 'C':
 		what, name := f.Byte(), f.String()
@@ -157,6 +166,16 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	if plan == nil {
 		return false, s.ended()
 	}
+	for i := range plan.Stmts {
+		if name := plan.Stmts[i].Execute; name != "" {
+			switch s.check(keyOf(name)) {
+			case wait:
+				return false, s.ended()
+			case outdated:
+				plan = rewrite.RefuseWhole(sql, rewrite.Outdated())
+			}
+		}
+	}
 	s.note(plan, sql)
 	s.count(plan)
 	switch {
@@ -170,14 +189,18 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	case plan.Edited():
 		s.sendQuery(plan, sql)
 	default:
-		s.queue.push(request{kind: query, plan: plan})
+		r := request{kind: query, plan: plan, names: s.names}
+		if plan.Depends && prepares(plan) {
+			r.sql = sql
+		}
+		s.queue.push(r)
 		s.ToServer = append(s.ToServer, part.Raw...)
 	}
 	return true, nil
 }
 
 func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
-	s.queue.push(request{kind: query, plan: plan, sql: sql})
+	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names})
 	s.ToServer = encode(s.ToServer, &pgproto3.Query{String: plan.Apply(sql)})
 }
 
@@ -216,7 +239,10 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		return false, s.ended()
 	}
 	s.note(plan, sql)
-	r := request{kind: parse, name: key(name), plan: plan}
+	r := request{kind: parse, name: key(name), plan: plan, names: s.names}
+	if plan.Depends {
+		r.sql = sql
+	}
 	switch {
 	case plan.Probe:
 		r.sql = sql
@@ -261,8 +287,9 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	now := s.Now()
 	if !s.private && s.env.Set != nil && s.status == 'I' && s.queue.empty() {
 		set, due := s.Snapshots.current(s.env.Set.Database, now)
-		if set != nil {
+		if set != nil && set != s.env.Set {
 			s.env.Set = set
+			s.names++
 		}
 		s.reread = s.reread || due
 	}

@@ -6,14 +6,15 @@ import (
 
 // request is a message sent to the server that asks for a reply.
 type request struct {
-	kind requestKind
-	plan *rewrite.Plan // query, parse
-	sql  string        // the client's text, kept where replies have to be mapped
-	stmt int           // query: how many statements have completed
-	name string        // parse, bind, describe, close: the prepared statement
-	port string        // bind, describe, execute, close: the portal
-	ask  *refresh      // refreshing
-	own  bool          // the client did not send it and must not see its reply
+	kind  requestKind
+	plan  *rewrite.Plan // query, parse
+	sql   string        // the client's text, kept where it may be needed again
+	names uint64        // query, parse: Session.names when it was planned
+	stmt  int           // query: how many statements have completed
+	name  string        // parse, bind, describe, close: the prepared statement
+	port  string        // bind, describe, execute, close: the portal
+	ask   *refresh      // refreshing
+	own   bool          // the client did not send it and must not see its reply
 }
 
 type requestKind uint8
@@ -65,6 +66,21 @@ func (q *queue) first() *request {
 func (q *queue) pop() {
 	q.items[q.head] = request{}
 	q.head++
+}
+
+// parsing returns the plan of the last Parse of that name that is on its way,
+// or nil. PREPARE in a query counts: its name is one like any other.
+func (q *queue) parsing(name string) *rewrite.Plan {
+	for i := len(q.items) - 1; i >= q.head; i-- {
+		r := &q.items[i]
+		switch {
+		case r.kind == parse && r.name == name && !r.own:
+			return r.plan
+		case r.plan != nil && prepares(r.plan):
+			return r.plan
+		}
+	}
+	return nil
 }
 
 func (q *queue) empty() bool { return q.first() == nil }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -135,10 +136,14 @@ func (s *Session) learn(q *refresh) error {
 	if q.err != "" {
 		return s.unlearned(q)
 	}
+	if !slices.Equal(s.env.Path, q.names.Path) || !slices.Equal(s.env.Temp, q.names.Temp) {
+		s.names++
+	}
 	s.env.Path, s.env.Temp = q.names.Path, q.names.Temp
 	s.stale = false
 	if q.set != nil {
 		s.env.Set = q.set
+		s.names++
 		s.reread = false
 		if s.status == 'I' && !q.flush {
 			s.Snapshots.publish(q.set, s.Now())

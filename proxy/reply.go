@@ -9,41 +9,12 @@ import (
 	"tombstone/rewrite"
 )
 
-// prepared is a prepared statement that the server has accepted.
-type prepared struct {
-	plan   *rewrite.Plan // of a Parse; nil for one made by PREPARE
-	sql    string        // the client's text, if plan edits it
-	tag    rewrite.Tag
-	buries string
-}
-
-func newPrepared(plan *rewrite.Plan, sql string) *prepared {
-	p := &prepared{plan: plan, sql: sql}
-	if len(plan.Stmts) == 1 {
-		p.tag, p.buries = plan.Stmts[0].Tag, plan.Stmts[0].Buries
-	}
-	return p
-}
-
-// stmt returns what is known of the one statement, or nil.
-func (p *prepared) stmt() *rewrite.Stmt {
-	if p == nil || p.plan == nil || len(p.plan.Stmts) != 1 {
-		return nil
-	}
-	return &p.plan.Stmts[0]
-}
-
-// key is the part of a statement's or portal's name that the server tells
-// names apart by (NAMEDATALEN less its NUL).
-func key(name []byte) string { return string(name[:min(len(name), 63)]) }
-
-func keyOf(name string) string { return name[:min(len(name), 63)] }
-
 // completed handles the end of one statement: of several in a query, or of
 // the one that an Execute ran.
 func (s *Session) completed(r *request, part *wire.Part) error {
 	var st *rewrite.Stmt
 	var p *prepared
+	done := *r // its place in the queue may be given up below
 	switch r.kind {
 	case query:
 		if r.plan != nil && r.stmt < len(r.plan.Stmts) {
@@ -64,16 +35,20 @@ func (s *Session) completed(r *request, part *wire.Part) error {
 	if part.Type != 'C' || p == nil {
 		return s.pass(part)
 	}
-	return s.tag(part, st, p)
+	return s.tag(&done, part, st, p)
 }
 
 // tag puts back the command tag that the client expects.
-func (s *Session) tag(part *wire.Part, st *rewrite.Stmt, p *prepared) error {
+func (s *Session) tag(r *request, part *wire.Part, st *rewrite.Stmt, p *prepared) error {
 	body := part.Body()
 	if st != nil {
 		switch {
 		case st.Prepare != "":
-			s.statements[keyOf(st.Prepare)] = &prepared{tag: st.PrepareTag, buries: st.Buries}
+			if r.kind == query {
+				s.statements[keyOf(st.Prepare)] = &prepared{whole: r.plan, sql: r.sql, names: r.names, tag: st.PrepareTag, buries: st.Buries}
+			} else { // a PREPARE that was itself prepared
+				s.statements[keyOf(st.Prepare)] = &prepared{whole: p.whole, sql: p.sql, names: p.names, tag: st.PrepareTag, buries: st.Buries}
+			}
 			return s.pass(part)
 		case st.Execute != "":
 			p = s.statements[keyOf(st.Execute)]

@@ -150,7 +150,7 @@ func (s *Session) reply(part *wire.Part) error {
 		case r.kind != parse:
 			return s.unexpected(part, "no Parse")
 		case !r.own:
-			s.statements[r.name] = newPrepared(r.plan, r.sql)
+			s.statements[r.name] = newPrepared(r)
 		}
 		return s.answered(r, part)
 	case '2':

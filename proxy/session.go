@@ -52,11 +52,12 @@ type Session struct {
 	serverSink sink // the same from the server
 
 	env     rewrite.Env
-	stale   bool // names may have changed since they were read
-	reread  bool // relations too
-	private bool // env.Set was read inside a transaction that changed the catalog
-	lexing  bool // a statement on its way may change how text is read
-	flushed bool // a Flush has been sent to bring the replies of a batch in
+	names   uint64 // grows whenever the names or the Set in env become others
+	stale   bool   // names may have changed since they were read
+	reread  bool   // relations too
+	private bool   // env.Set was read inside a transaction that changed the catalog
+	lexing  bool   // a statement on its way may change how text is read
+	flushed bool   // a Flush has been sent to bring the replies of a batch in
 
 	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
 

@@ -393,3 +393,36 @@ func FuzzSession(f *testing.F) {
 		}
 	})
 }
+
+// A DELETE prepared while its name meant an unprotected table must not run as
+// it is when the name has come to mean a protected one.
+func TestPreparedStatementsFollowTheirNames(t *testing.T) {
+	x := readyTable(t)
+	other := strings.Replace(testNames, `"public"`, `"other"`, 1)
+	x.client(&pgproto3.Query{String: "SET search_path = other"})
+	x.server(&pgproto3.CommandComplete{CommandTag: []byte("SET")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	x.client(&pgproto3.Parse{Name: "d", Query: "DELETE FROM users"}, &pgproto3.Sync{})
+	x.server(answers(true, other)...)
+	equal(t, "server", x.atServer(), "P d|DELETE FROM users", "S ")
+	x.server(&pgproto3.ParseComplete{}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	x.client(&pgproto3.Query{String: "PREPARE p AS DELETE FROM users"})
+	x.server(&pgproto3.CommandComplete{CommandTag: []byte("PREPARE")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	x.client(&pgproto3.Bind{PreparedStatement: "d"}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	x.server(&pgproto3.BindComplete{}, &pgproto3.CommandComplete{CommandTag: []byte("DELETE 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+
+	x.client(&pgproto3.Query{String: "SET search_path = public"})
+	x.server(&pgproto3.CommandComplete{CommandTag: []byte("SET")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	x.client(&pgproto3.Bind{PreparedStatement: "d"}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	x.server(answers(true, testNames)...)
+	equal(t, "server", x.atServer(), "P _tombstone|"+sentinelQuery, "E ", "S ")
+	got := x.server(refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if len(got) != 2 || !strings.Contains(got[0], "|C0A000|Mcached plan must not change result type") {
+		t.Errorf("client: %q", got)
+	}
+	equal(t, "server", x.client(&pgproto3.Query{String: "EXECUTE p"}), "Q "+sentinelQuery)
+	x.server(refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	// Prepared again, it is buried, and stays so while the names stay.
+	x.client(&pgproto3.Parse{Name: "e", Query: "DELETE FROM users"}, &pgproto3.Sync{})
+	x.server(&pgproto3.ParseComplete{}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	equal(t, "server", x.client(&pgproto3.Bind{PreparedStatement: "e"}, &pgproto3.Execute{}, &pgproto3.Sync{}), "B |e", "E ", "S ")
+}

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,6 +24,10 @@ type Plan struct {
 	Stale bool
 
 	Changes Changes // what any statement of the text may change
+
+	// Depends: under other names in scope, or another Set, the plan could be
+	// another. A statement that is kept and run later has to be planned again.
+	Depends bool
 }
 
 // Edit replaces the bytes Start..End of the client's text.
@@ -95,6 +100,14 @@ const (
 	EndsWork                           // COMMIT, ROLLBACK, ROLLBACK TO: earlier changes may be undone
 	MovesPath                          // with ChangesNames: any unqualified name may mean another relation
 )
+
+// Same reports whether two plans of one text do the same.
+func (p *Plan) Same(q *Plan) bool {
+	if p.Unparsed != q.Unparsed || p.Probe != q.Probe || p.Stale != q.Stale {
+		return false
+	}
+	return slices.Equal(p.Edits, q.Edits)
+}
 
 // Edited reports whether the server is to get another text than the client's.
 func (p *Plan) Edited() bool { return len(p.Edits) > 0 }

@@ -72,6 +72,8 @@ var refusals = map[string]refusal{
 		"SET standard_conforming_strings = on, and write such literals as E'..'."},
 	"encoding": {"0A000", "text in client encoding %s cannot be read safely, and the statement may name a protected table",
 		"SET client_encoding = 'UTF8'."},
+	"prepared": {"0A000", "cached plan must not change result type",
+		"The statement was prepared when its names stood for other tables. Prepare it again."},
 	"internal": {"XX000", "the proxy could not find its way in this statement, which names a protected table",
 		"Please report the statement. Writing it in a plainer form may help."},
 }
@@ -86,6 +88,11 @@ func newRefusal(rule string, offset int, args ...any) *Refusal {
 	}
 	return &Refusal{Rule: rule, Code: row.code, Message: message, Hint: row.hint, Offset: offset}
 }
+
+// Outdated is the refusal to run a prepared statement whose names have come to
+// stand for other tables, in the words in which the server refuses what it
+// has to plan anew: drivers know them, and prepare the statement again.
+func Outdated() *Refusal { return newRefusal("prepared", -1) }
 
 // TooLarge is the refusal of a statement that exceeds the proxy's limit on
 // statement size, in bytes.

@@ -77,6 +77,7 @@ func (r *rewriter) uncertain(name string, moved bool) bool {
 	if r.env.Stale {
 		r.stale = true
 	}
+	r.plan.Depends = r.plan.Depends || r.env.Set.Covers(name)
 	if moved && r.env.Set.Named(name) {
 		return true
 	}

@@ -28,6 +28,7 @@ func Rewrite(sql string, env *Env) *Plan {
 	}
 	if !mentions {
 		if plan := skim(sql, toks); plan != nil {
+			plan.Depends = env.Set.Open()
 			return plan
 		}
 	}

@@ -149,18 +149,26 @@ func TestOriginalInsideAnEdit(t *testing.T) {
 func TestDeepStatements(t *testing.T) {
 	env := shopEnv(t)
 	deep := map[string]func(n int) string{
-		"plus":    func(n int) string { return "SELECT 1" + strings.Repeat("+1", n) + " FROM " },
-		"concat":  func(n int) string { return "SELECT 'a'" + strings.Repeat("||'a'", n) + " FROM " },
-		"cast":    func(n int) string { return "SELECT 1" + strings.Repeat("::int", n) + " FROM " },
-		"parens":  func(n int) string { return "SELECT " + strings.Repeat("(", n) + "1" + strings.Repeat(")", n) + " FROM " },
-		"not":     func(n int) string { return "SELECT " + strings.Repeat("NOT ", n) + "true FROM " },
-		"minus":   func(n int) string { return "SELECT " + strings.Repeat("- ", n) + "1 FROM " },
-		"case":    func(n int) string { return "SELECT " + strings.Repeat("CASE WHEN true THEN ", n) + "1" + strings.Repeat(" END", n) + " FROM " },
-		"union":   func(n int) string { return strings.Repeat("SELECT 1 UNION ALL ", n) + "SELECT 1 FROM " },
-		"join":    func(n int) string { return "SELECT 1 FROM a" + strings.Repeat(" CROSS JOIN b", n) + " CROSS JOIN " },
-		"select":  func(n int) string { return "SELECT " + strings.Repeat("(SELECT ", n) + "1" + strings.Repeat(")", n) + " FROM " },
-		"is":      func(n int) string { return "SELECT true" + strings.Repeat(" IS NOT NULL", n) + " FROM " },
-		"array":   func(n int) string { return "SELECT " + strings.Repeat("ARRAY[", n) + "1" + strings.Repeat("]", n) + " FROM " },
+		"plus":   func(n int) string { return "SELECT 1" + strings.Repeat("+1", n) + " FROM " },
+		"concat": func(n int) string { return "SELECT 'a'" + strings.Repeat("||'a'", n) + " FROM " },
+		"cast":   func(n int) string { return "SELECT 1" + strings.Repeat("::int", n) + " FROM " },
+		"parens": func(n int) string {
+			return "SELECT " + strings.Repeat("(", n) + "1" + strings.Repeat(")", n) + " FROM "
+		},
+		"not":   func(n int) string { return "SELECT " + strings.Repeat("NOT ", n) + "true FROM " },
+		"minus": func(n int) string { return "SELECT " + strings.Repeat("- ", n) + "1 FROM " },
+		"case": func(n int) string {
+			return "SELECT " + strings.Repeat("CASE WHEN true THEN ", n) + "1" + strings.Repeat(" END", n) + " FROM "
+		},
+		"union": func(n int) string { return strings.Repeat("SELECT 1 UNION ALL ", n) + "SELECT 1 FROM " },
+		"join":  func(n int) string { return "SELECT 1 FROM a" + strings.Repeat(" CROSS JOIN b", n) + " CROSS JOIN " },
+		"select": func(n int) string {
+			return "SELECT " + strings.Repeat("(SELECT ", n) + "1" + strings.Repeat(")", n) + " FROM "
+		},
+		"is": func(n int) string { return "SELECT true" + strings.Repeat(" IS NOT NULL", n) + " FROM " },
+		"array": func(n int) string {
+			return "SELECT " + strings.Repeat("ARRAY[", n) + "1" + strings.Repeat("]", n) + " FROM "
+		},
 		"op":      func(n int) string { return "SELECT 1" + strings.Repeat(" OPERATOR(pg_catalog.+) 1", n) + " FROM " },
 		"collate": func(n int) string { return "SELECT 'a'" + strings.Repeat(` COLLATE "C"`, n) + " FROM " },
 		"zone":    func(n int) string { return "SELECT now()" + strings.Repeat(" AT TIME ZONE 'x'", n) + " FROM " },
