@@ -143,7 +143,7 @@ func (p *Plan) Original(sql string, position int, multibyte bool) int {
 		return position
 	}
 	target := position - 1 // characters before the position
-	offset := len(sql)     // the same place in sql, in bytes
+	var offset int         // the same place in sql, in bytes
 	at, seen := 0, 0       // bytes of sql, characters of the edited text
 	for i := 0; ; i++ {
 		end := len(sql)
