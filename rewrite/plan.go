@@ -16,6 +16,7 @@ type Plan struct {
 	// Probe is set and the statement must not run: the server may be asked for
 	// its own syntax error, and Refusal is the answer should it have none.
 	Unparsed bool
+	Fault    string // what the parser, or the lexer, says of it
 	Probe    bool
 	Refusal  *Refusal
 

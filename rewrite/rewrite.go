@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,8 +24,11 @@ func Rewrite(sql string, env *Env) *Plan {
 		}
 	}
 	toks, err := lex.Scan(make([]lex.Token, 0, len(sql)/4+8), sql)
-	if err != nil || !utf8.ValidString(sql) {
-		return certain(env, unparsed(mentions))
+	if err == nil && !utf8.ValidString(sql) {
+		err = errors.New("text that is not UTF-8")
+	}
+	if err != nil {
+		return certain(env, unparsed(mentions, err))
 	}
 	if !mentions {
 		if plan := skim(sql, toks); plan != nil {
@@ -41,7 +45,7 @@ func Rewrite(sql string, env *Env) *Plan {
 	}
 	tree, err := pg.Parse(sql)
 	if err != nil {
-		return certain(env, unparsed(mentions))
+		return certain(env, unparsed(mentions, err))
 	}
 	r := &rewriter{text: t, env: env, plan: &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}}
 	for _, raw := range tree.Stmts {
@@ -235,12 +239,12 @@ func misread(sql string, env *Env) *Refusal {
 // unparsed plans a text that the parser rejects. The server's own error is
 // the best answer; but if the server takes what our parser does not, and
 // something protected is named, it must not run.
-func unparsed(mentions bool) *Plan {
+func unparsed(mentions bool, err error) *Plan {
 	if mentions {
 		// It never runs, so it changes nothing.
-		return &Plan{Unparsed: true, Probe: true, Refusal: newRefusal("unparsed", -1)}
+		return &Plan{Unparsed: true, Fault: err.Error(), Probe: true, Refusal: newRefusal("unparsed", -1)}
 	}
-	return &Plan{Unparsed: true, Changes: everything}
+	return &Plan{Unparsed: true, Fault: err.Error(), Changes: everything}
 }
 
 // RefuseWhole plans the refusal of a text of which nothing more is known.

@@ -83,6 +83,12 @@ func resolve(file, schema string) (*policy.Set, error) {
 }
 
 func printPlan(s stdio, sql string, plan *rewrite.Plan) error {
+	if plan.Probe {
+		fmt.Fprintf(s.err, "refused: %s\n", plan.Fault)
+		fmt.Fprintf(s.err, "It names a protected table, so the proxy only asks the server for its own error. If the server has none, the answer is:\n%s (SQLSTATE %s)\n",
+			plan.Refusal.Message, plan.Refusal.Code)
+		return errSilent
+	}
 	if why := refusalOf(plan); why != nil {
 		fmt.Fprintf(s.err, "refused: %s (SQLSTATE %s)\n", why.Message, why.Code)
 		if why.Detail != "" {
@@ -95,7 +101,7 @@ func printPlan(s stdio, sql string, plan *rewrite.Plan) error {
 	}
 	fmt.Fprintln(s.out, strings.TrimSuffix(plan.Apply(sql), "\n"))
 	if plan.Unparsed {
-		fmt.Fprintln(s.err, "-- cannot be parsed; the server's own error would come back")
+		fmt.Fprintf(s.err, "-- %s: the server's own error would come back\n", plan.Fault)
 	}
 	for i := range plan.Stmts {
 		st := &plan.Stmts[i]
@@ -130,6 +136,7 @@ type (
 		SQL        string          `json:"sql,omitempty"`
 		Edited     bool            `json:"edited"`
 		Unparsed   bool            `json:"unparsed,omitempty"`
+		Fault      string          `json:"fault,omitempty"`
 		Statements []statementJSON `json:"statements"`
 		Refusal    *refusalJSON    `json:"refusal,omitempty"`
 	}
@@ -155,7 +162,7 @@ type (
 )
 
 func printJSON(s stdio, sql string, plan *rewrite.Plan) error {
-	out := planJSON{Edited: plan.Edited(), Unparsed: plan.Unparsed, Statements: []statementJSON{}}
+	out := planJSON{Edited: plan.Edited(), Unparsed: plan.Unparsed, Fault: plan.Fault, Statements: []statementJSON{}}
 	for i := range plan.Stmts {
 		st := &plan.Stmts[i]
 		j := statementJSON{Kind: st.Kind, Action: st.Action.String(), Tag: [...]string{"", "DELETE", "TRUNCATE TABLE"}[st.Tag]}
