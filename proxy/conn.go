@@ -16,7 +16,7 @@ const (
 	readSize       = 32 << 10         // bytes read at a time
 	startupTimeout = 60 * time.Second // for startup and authentication, as the server's authentication_timeout
 	dialTimeout    = 10 * time.Second
-	farewellTime   = time.Second      // for a client to take the last message
+	farewellTime   = time.Second // for a client to take the last message
 )
 
 // conn drives one session: a goroutine that reads the client and one that
