@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -390,6 +391,9 @@ func (s *Session) countOne(st *rewrite.Stmt) {
 	s.Observer.Statement(st.Kind, st.Action.String())
 	for i := range st.Touched {
 		t := &st.Touched[i]
-		s.Observer.Table(t.Table, t.Action.String())
+		same := func(o rewrite.Touch) bool { return o.Table == t.Table && o.Action == t.Action }
+		if !slices.ContainsFunc(st.Touched[:i], same) {
+			s.Observer.Table(t.Table, t.Action.String())
+		}
 	}
 }
