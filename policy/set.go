@@ -132,9 +132,9 @@ func (s *Set) Named(relation string) bool {
 	return s.relations[relation] || s.assume && s.Covers(relation)
 }
 
-// Mentions reports whether text could name something protected. It errs
-// towards yes: it looks for the bare names as substrings, and takes any
-// Unicode-escaped identifier for one.
+// Mentions reports whether text could name something protected, other than by
+// an identifier with Unicode escapes. It errs towards yes: it looks for the
+// bare names as substrings, in literals and comments too.
 func (s *Set) Mentions(text string) bool {
 	if s.assume {
 		return true
@@ -143,9 +143,6 @@ func (s *Set) Mentions(text string) bool {
 		return false
 	}
 	lower := strings.ToLower(text)
-	if strings.Contains(lower, "u&\"") {
-		return true
-	}
 	for _, m := range s.mentions {
 		if strings.Contains(lower, m) {
 			return true

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime/debug"
 	gosync "sync"
 	"time"
@@ -119,9 +120,16 @@ func (c *conn) readClient(ctx context.Context) {
 			}
 		}
 		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+			c.mu.Lock()
+			ended := c.over
+			c.mu.Unlock()
+			switch {
+			case ended: // by us, or by the server
+			case errors.Is(err, io.EOF):
 				c.log.Debug("client closed the connection")
-			} else {
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				c.log.Info("client took too long to log in", "limit", startupTimeout)
+			default:
 				c.log.Info("client connection lost", "error", err)
 			}
 			return

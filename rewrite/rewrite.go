@@ -17,7 +17,7 @@ import (
 // a Parse. It never fails: what it cannot answer for is refused in the Plan.
 func Rewrite(sql string, env *Env) *Plan {
 	// While names may have changed, so may what is protected.
-	mentions := env.Stale || env.Set.Mentions(sql)
+	mentions := env.Stale || env.Set.Mentions(sql) || mentionsEscaped(sql, env.Set)
 	if mentions {
 		if r := misread(sql, env); r != nil {
 			return certain(env, RefuseWhole(sql, r))
@@ -214,6 +214,37 @@ func (r *rewriter) name() string {
 	}
 	r.serial++
 	return r.own + strconv.Itoa(r.serial)
+}
+
+// mentionsEscaped reports whether text could name something protected by an
+// identifier with Unicode escapes: U&"\0075sers".
+func mentionsEscaped(sql string, set *policy.Set) bool {
+	if !strings.Contains(sql, `&"`) {
+		return false
+	}
+	otherEscape := strings.Contains(strings.ToLower(sql), "uescape")
+	for i := 0; ; {
+		n := strings.Index(sql[i:], `&"`)
+		if n < 0 {
+			return false
+		}
+		start := i + n - 1
+		i += n + 2
+		if start < 0 || sql[start]|0x20 != 'u' {
+			continue
+		}
+		for i < len(sql) && sql[i] != '"' { // a doubled quote only makes the name shorter
+			i++
+		}
+		if i == len(sql) {
+			return true
+		}
+		i++
+		word := lex.Token{Start: int32(start), End: int32(i), Kind: lex.UIdent}
+		if otherEscape || set.Named(word.Name(sql)) || i < len(sql) && sql[i] == '"' {
+			return true
+		}
+	}
 }
 
 // misread tells whether the server may read the text otherwise than our
