@@ -342,6 +342,7 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 		s.stale, s.env.Dirty = true, true
 		if c&rewrite.ChangesCatalog != 0 {
 			s.reread, s.dirtyCatalog = true, true
+			s.Snapshots.changed(s.databaseNow())
 		}
 	}
 	if s.Log.Enabled(context.Background(), slog.LevelDebug) {

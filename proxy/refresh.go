@@ -23,6 +23,7 @@ type refresh struct {
 	flush     bool // inside the client's batch: ended by Flush, not by Sync
 	names     *catalog.Names
 	set       *policy.Set
+	changes   uint64 // of the snapshot when the question was asked
 	err       string // why it failed
 	retries   int    // how often a cancel request meant for the client hit it
 }
@@ -38,6 +39,7 @@ func (s *Session) ask(q *refresh) {
 	s.question(catalog.NamesQuery)
 	if s.reread || s.env.Set == nil {
 		q.questions = 2
+		q.changes = s.Snapshots.changes(s.databaseNow())
 		s.question(catalog.Query(s.Policy.Markers()))
 	}
 	if q.flush {
@@ -146,7 +148,7 @@ func (s *Session) learn(q *refresh) error {
 		s.names++
 		s.reread = false
 		if s.status == 'I' && !q.flush {
-			s.Snapshots.publish(q.set, s.Now())
+			s.Snapshots.publish(q.set, q.changes, s.Now())
 			s.report(q.set)
 		} else {
 			// What this transaction sees need not be what others see.

@@ -108,7 +108,7 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 	}
 	if refusal := refusalFor(r, notice); refusal != nil {
 		s.ToClient = s.appendRefusal(s.ToClient, refusal, r.sql)
-	} else if ok && s.position(r, notice) {
+	} else if ok && s.position(r, &notice) {
 		s.ToClient = notice.Append(s.ToClient, 'E')
 	} else if err := s.pass(part); err != nil {
 		return err
@@ -130,7 +130,8 @@ func refusalFor(r *request, notice wire.Notice) *rewrite.Refusal {
 	if r.plan == nil {
 		return nil
 	}
-	mine := notice.Get('C') == "42703" && strings.Contains(notice.Get('M'), rewrite.Sentinel)
+	code := notice.Get('C')
+	mine := (code == "42703" || code == "26000") && strings.Contains(notice.Get('M'), rewrite.Sentinel)
 	if r.plan.Probe {
 		// The text of several statements that the server can read but we
 		// cannot: it says so without a position.
@@ -163,7 +164,7 @@ func (s *Session) appendRefusal(dst []byte, f *rewrite.Refusal, sql string) []by
 
 // position maps the place that an error or notice points at to the client's
 // text, and reports whether it changed anything.
-func (s *Session) position(r *request, notice wire.Notice) bool {
+func (s *Session) position(r *request, notice *wire.Notice) bool {
 	plan, sql := r.plan, r.sql
 	switch r.kind {
 	case bind, describeStatement:
@@ -182,7 +183,11 @@ func (s *Session) position(r *request, notice wire.Notice) bool {
 	if err != nil {
 		return false
 	}
-	notice.Set('P', strconv.Itoa(plan.Original(sql, at, s.multibyte())))
+	if at = plan.Original(sql, at, s.multibyte()); at > 0 {
+		notice.Set('P', strconv.Itoa(at))
+	} else {
+		notice.Delete('P')
+	}
 	return true
 }
 
@@ -193,7 +198,7 @@ func (s *Session) notice(part *wire.Part) error {
 	if r == nil || !part.Whole() {
 		return s.pass(part)
 	}
-	if notice, ok := wire.ReadNotice(part.Body()); ok && s.position(r, notice) {
+	if notice, ok := wire.ReadNotice(part.Body()); ok && s.position(r, &notice) {
 		s.ToClient = notice.Append(s.ToClient, 'N')
 		return nil
 	}

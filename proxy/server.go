@@ -251,8 +251,10 @@ func (s *Session) settle(status byte) {
 	if s.env.Dirty {
 		s.env.Dirty = false
 		s.stale = true
-		s.reread = s.reread || s.dirtyCatalog
-		s.dirtyCatalog = false
+		if s.dirtyCatalog {
+			s.reread, s.dirtyCatalog = true, false
+			s.Snapshots.changed(s.databaseNow())
+		}
 	}
 	if s.private {
 		s.private, s.reread = false, true

@@ -116,7 +116,7 @@ func (s *Session) Ready() bool {
 
 // Held reports that the client's bytes cannot be handled now: the caller
 // should stop reading them.
-func (s *Session) Held() bool { return len(s.in) > 0 }
+func (s *Session) Held() bool { return len(s.in) > 0 && s.phase != starting }
 
 // ServerConnected says that bytes can be sent to the server.
 func (s *Session) ServerConnected() {
@@ -199,6 +199,9 @@ func (s *Session) violation(err error) error {
 func (s *Session) FromClient(p []byte) error {
 	if len(s.in) > 0 {
 		s.in = append(s.in, p...)
+		if s.phase == starting { // the rest of a packet that came in pieces
+			return s.resume()
+		}
 		return s.ended()
 	}
 	rest, err := s.fromClient(p)

@@ -19,8 +19,10 @@ type Snapshots struct {
 }
 
 type snapshot struct {
-	set *policy.Set
-	due time.Time // from when on somebody should read it again
+	set     *policy.Set // nil until one is published
+	due     time.Time   // from when on somebody should read it again
+	changes uint64      // how often a session has changed the catalog
+	read    uint64      // changes when set was asked for
 }
 
 // NewSnapshots makes an empty store whose entries are read again after maxAge.
@@ -29,29 +31,59 @@ func NewSnapshots(maxAge time.Duration) *Snapshots {
 }
 
 // current returns the database's Set, nil if there is none. due asks the
-// caller to read it again: one caller at a time is asked.
+// caller to read it again: after maxAge one caller is asked, and after a
+// change by any session every caller, until one has read it.
 func (s *Snapshots) current(database string, now time.Time) (set *policy.Set, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.set[database]
-	if e == nil {
-		return nil, true
-	}
-	if now.Before(e.due) {
+	e := s.entry(database)
+	switch {
+	case e.set == nil, e.read != e.changes:
+		return e.set, true
+	case now.Before(e.due):
 		return e.set, false
 	}
 	e.due = now.Add(s.maxAge)
 	return e.set, true
 }
 
-// publish makes a Set the database's newest.
-func (s *Snapshots) publish(set *policy.Set, now time.Time) {
+// changed says that a session has changed, or may be about to change, the
+// database's relations.
+//
+// Without it, another session would really delete from a table that was
+// created a moment ago and that a wildcard protects.
+func (s *Snapshots) changed(database string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.set[set.Database]; e != nil && e.set.Version > set.Version {
+	s.entry(database).changes++
+}
+
+// changes is to be asked before the catalog is, and handed to publish: a
+// change that comes between makes what was read out of date.
+func (s *Snapshots) changes(database string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entry(database).changes
+}
+
+// publish makes a Set the database's newest, unless a newer one is there.
+func (s *Snapshots) publish(set *policy.Set, changes uint64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entry(set.Database)
+	if e.set != nil && (e.read > changes || e.read == changes && e.set.Version > set.Version) {
 		return
 	}
-	s.set[set.Database] = &snapshot{set: set, due: now.Add(s.maxAge)}
+	e.set, e.read, e.due = set, changes, now.Add(s.maxAge)
+}
+
+func (s *Snapshots) entry(database string) *snapshot {
+	e := s.set[database]
+	if e == nil {
+		e = &snapshot{}
+		s.set[database] = e
+	}
+	return e
 }
 
 // firstTime reports whether a problem of a database has not been reported.

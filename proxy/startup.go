@@ -79,3 +79,12 @@ func (s *Session) database() string {
 	}
 	return s.params["user"]
 }
+
+// databaseNow is the name of the database that the session is in, as far as
+// it is known.
+func (s *Session) databaseNow() string {
+	if s.env.Set != nil {
+		return s.env.Set.Database
+	}
+	return s.database()
+}

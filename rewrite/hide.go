@@ -264,6 +264,7 @@ func (r *rewriter) tableCommand(rv *pg.RangeVar, sc *scope) {
 	}
 	from, to := r.relation(r.at(rv.Location))
 	r.edit(r.start(from-1), r.end(from-1), "SELECT * FROM")
+	r.plan.Edits[len(r.plan.Edits)-1].Near = -1 // TABLE has no list to point at
 	r.insert(r.end(to-1), " WHERE "+r.test(rv, table, false))
 	r.touch(table, HideTable, rv.Location, Hidden)
 }

@@ -35,7 +35,7 @@ type Plan struct {
 type Edit struct {
 	Start, End int
 	Text       string
-	Near       int // start of the client's token that stands for an error inside Text
+	Near       int // start of the client's token that stands for an error inside Text, -1 if none does
 }
 
 // Stmt is what became of one statement.
@@ -160,6 +160,9 @@ func (p *Plan) Original(sql string, position int, multibyte bool) int {
 		e := &p.Edits[i]
 		n := count(e.Text, multibyte)
 		if seen+n > target {
+			if e.Near < 0 {
+				return 0
+			}
 			offset = e.Near
 			break
 		}

@@ -17,15 +17,20 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Message }
 
-// Sentinel is the name of a column that no query has: a refused statement is
-// sent as a reference to it. The server fails that statement as it would any
+// Sentinel is a name that nothing has: a refused statement is sent as a
+// reference to it. The server fails that statement as it would any
 // other, at its turn, so that replies stay in order, the transaction aborts
 // and a pipeline is skipped without the proxy having to imitate any of it; the
 // session replaces the error by the Refusal.
 const Sentinel = "tombstone refused this statement"
 
-// sentinelSQL stands where a refused statement stood.
-const sentinelSQL = `SELECT "` + Sentinel + `"`
+// What stands where a refused statement stood: a query fails when it is
+// analysed, with 42703, a utility statement when it runs, with 26000, as the
+// statement itself would.
+const (
+	sentinelSQL     = `SELECT "` + Sentinel + `"`
+	sentinelUtility = `DEALLOCATE "` + Sentinel + `"`
+)
 
 // refusal is one row of the table of what is refused and why.
 type refusal struct {

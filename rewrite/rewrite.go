@@ -100,7 +100,12 @@ func (r *rewriter) raw(raw *pg.RawStmt) {
 	if r.stmt.Refusal != nil {
 		r.stmt.Action, r.stmt.Tag, r.stmt.PrepareTag = Refused, TagAsSent, TagAsSent
 		r.stmt.Prepare, r.stmt.Execute, r.stmt.Deallocate, r.stmt.ForgetAll = "", "", "", false
-		r.plan.Edits = append(r.plan.Edits[:edits], Edit{first, last, sentinelSQL, first})
+		words := sentinelSQL
+		switch unwrap(raw.Stmt).(type) {
+		case *pg.TruncateStmt, *pg.CopyStmt, *pg.VariableSetStmt, *pg.ViewStmt, *pg.RuleStmt, *pg.CreateFunctionStmt, *pg.PrepareStmt:
+			words = sentinelUtility
+		}
+		r.plan.Edits = append(r.plan.Edits[:edits], Edit{first, last, words, first})
 		return
 	}
 	r.plan.Changes |= changes
@@ -133,11 +138,11 @@ func (r *rewriter) after(changes Changes, first, last int) {
 		r.changed = true
 		r.moved = r.moved || changes&MovesPath != 0
 	}
-	if changes&ChangesCatalog != 0 {
+	if changes&ChangesCatalog != 0 && r.stmt.Kind == "do" {
+		r.unknown = true
+	}
+	if changes&ChangesCatalog != 0 || changes&ChangesNames != 0 && changes&MovesPath == 0 {
 		r.changed = true
-		if r.stmt.Kind == "do" {
-			r.unknown = true
-		}
 		for i := r.before(first) + 1; i < len(r.toks) && r.end(i) <= last; i++ {
 			switch r.toks[i].Kind {
 			case lex.Ident, lex.QuotedIdent:
@@ -214,37 +219,6 @@ func (r *rewriter) name() string {
 	}
 	r.serial++
 	return r.own + strconv.Itoa(r.serial)
-}
-
-// mentionsEscaped reports whether text could name something protected by an
-// identifier with Unicode escapes: U&"\0075sers".
-func mentionsEscaped(sql string, set *policy.Set) bool {
-	if !strings.Contains(sql, `&"`) {
-		return false
-	}
-	otherEscape := strings.Contains(strings.ToLower(sql), "uescape")
-	for i := 0; ; {
-		n := strings.Index(sql[i:], `&"`)
-		if n < 0 {
-			return false
-		}
-		start := i + n - 1
-		i += n + 2
-		if start < 0 || sql[start]|0x20 != 'u' {
-			continue
-		}
-		for i < len(sql) && sql[i] != '"' { // a doubled quote only makes the name shorter
-			i++
-		}
-		if i == len(sql) {
-			return true
-		}
-		i++
-		word := lex.Token{Start: int32(start), End: int32(i), Kind: lex.UIdent}
-		if otherEscape || set.Named(word.Name(sql)) || i < len(sql) && sql[i] == '"' {
-			return true
-		}
-	}
 }
 
 // misread tells whether the server may read the text otherwise than our

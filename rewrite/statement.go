@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -143,13 +144,29 @@ func (r *rewriter) utility(m any) Changes {
 			rule = "define"
 		}
 		r.forbidden(rule, x)
+		if x.Into.GetRel().GetRelpersistence() == "t" {
+			return ChangesNames
+		}
 		return ChangesCatalog | ChangesNames
+	case *pg.CreateStmt:
+		if x.Relation.GetRelpersistence() == "t" {
+			r.stmt.Kind = "ddl"
+			return ChangesNames // nobody else's concern
+		}
+	case *pg.DropStmt:
+		if r.dropsTemporary(x) {
+			r.stmt.Kind = "ddl"
+			return ChangesNames
+		}
+	case *pg.IndexStmt, *pg.CreateTrigStmt, *pg.CreateFunctionStmt, *pg.CreateEnumStmt:
+		r.stmt.Kind = "ddl"
+		r.forbidden("define", m)
+		return 0 // no table is another after it
 	}
 	r.stmt.Kind = "ddl"
 	r.forbidden("define", m)
 	switch m.(type) {
-	case *pg.CreateStmt, *pg.AlterTableStmt, *pg.DropStmt, *pg.RenameStmt, *pg.ViewStmt, *pg.IndexStmt,
-		*pg.CreateSeqStmt, *pg.AlterSeqStmt, *pg.CreateFunctionStmt, *pg.CreateTrigStmt, *pg.CreateEnumStmt:
+	case *pg.CreateStmt, *pg.AlterTableStmt, *pg.DropStmt, *pg.RenameStmt, *pg.ViewStmt, *pg.CreateSeqStmt, *pg.AlterSeqStmt:
 		// They change what the names in them mean, temporary ones included,
 		// and no other's; but not a schema's, which DROP can take away.
 		if d, ok := m.(*pg.DropStmt); !ok || d.RemoveType != pg.ObjectType_OBJECT_SCHEMA {
@@ -182,4 +199,18 @@ func (r *rewriter) set(x *pg.VariableSetStmt) Changes {
 		return ChangesLexing
 	}
 	return 0
+}
+
+// dropsTemporary reports whether a DROP names temporary tables only.
+func (r *rewriter) dropsTemporary(x *pg.DropStmt) bool {
+	if x.RemoveType != pg.ObjectType_OBJECT_TABLE || r.env.Stale {
+		return false
+	}
+	for _, n := range x.Objects {
+		names := n.GetList().GetItems()
+		if len(names) != 1 || !slices.Contains(r.env.Temp, names[0].GetString_().GetSval()) {
+			return false
+		}
+	}
+	return true
 }

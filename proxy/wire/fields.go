@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 )
 
 // Fields reads a message's body from the front. Once a read has failed every
@@ -130,6 +131,11 @@ func (n Notice) Set(code byte, value string) {
 			n[i].Value = value
 		}
 	}
+}
+
+// Delete takes a field out.
+func (n *Notice) Delete(code byte) {
+	*n = slices.DeleteFunc(*n, func(f NoticeField) bool { return f.Code == code })
 }
 
 // Append appends the message with its header. typ is 'E' or 'N'.
