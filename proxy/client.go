@@ -53,7 +53,8 @@ func (s *Session) holding(typ byte) bool {
 	}
 	switch s.phase {
 	case logging:
-		return typ != 'p' && typ != 'X'
+		// While the server waits for an answer, nothing else is right.
+		return typ != 'p' && typ != 'X' && !s.asked
 	case ready:
 		first := s.queue.first()
 		return first != nil && first.kind == refreshing
@@ -71,6 +72,12 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		return true, nil
 	}
 	s.clientSink = forward
+	if s.phase == logging && s.asked && part.Type != 'X' {
+		if part.Type != 'p' {
+			return false, s.violation(fmt.Errorf("expected password response, got message type %d", part.Type))
+		}
+		s.asked = false
+	}
 	f := wire.Read(part.Body())
 	switch part.Type {
 	case 'Q':

@@ -106,8 +106,8 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 		s.doomed = true
 		return s.pass(part)
 	}
-	if refusal := refusalFor(r, notice); refusal != nil {
-		s.ToClient = s.appendRefusal(s.ToClient, refusal, r.sql)
+	if refusal, sql := s.refusal(r, notice); refusal != nil {
+		s.ToClient = s.appendRefusal(s.ToClient, refusal, sql)
 	} else if ok && s.position(r, &notice) {
 		s.ToClient = notice.Append(s.ToClient, 'E')
 	} else if err := s.pass(part); err != nil {
@@ -124,26 +124,29 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 	return nil
 }
 
-// refusalFor returns the refusal that an error stands for, or nil if it is
-// the server's own.
-func refusalFor(r *request, notice wire.Notice) *rewrite.Refusal {
-	if r.plan == nil {
-		return nil
+// refusal returns the refusal that an error stands for and the text that was
+// refused, or nil if the error is the server's own.
+func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, string) {
+	plan, sql := r.plan, r.sql
+	if p := s.portals[r.port]; r.kind == execute && p != nil {
+		plan, sql = p.plan, p.sql
+	}
+	if plan == nil {
+		return nil, ""
 	}
 	code := notice.Get('C')
 	mine := (code == "42703" || code == "26000") && strings.Contains(notice.Get('M'), rewrite.Sentinel)
-	if r.plan.Probe {
+	switch {
+	case plan.Probe:
 		// The text of several statements that the server can read but we
 		// cannot: it says so without a position.
-		if mine || notice.Get('C') == "42601" && notice.Get('P') == "" {
-			return r.plan.Refusal
+		if mine || code == "42601" && notice.Get('P') == "" {
+			return plan.Refusal, sql
 		}
-		return nil
+	case mine && r.stmt < len(plan.Stmts):
+		return plan.Stmts[r.stmt].Refusal, sql
 	}
-	if mine && r.stmt < len(r.plan.Stmts) {
-		return r.plan.Stmts[r.stmt].Refusal
-	}
-	return nil
+	return nil, ""
 }
 
 // appendRefusal appends the error that tells a client of a refusal.

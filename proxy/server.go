@@ -42,7 +42,7 @@ func (s *Session) serverPart(part *wire.Part) error {
 	if err != nil {
 		return err
 	}
-	if len(s.in) > 0 && s.phase == ready && s.queue.empty() {
+	if len(s.in) > 0 && (s.phase == ready && s.queue.empty() || s.phase == logging && s.asked) {
 		return s.resume()
 	}
 	return nil
@@ -94,6 +94,11 @@ func (s *Session) login(part *wire.Part) error {
 		s.stale, s.reread = true, set == nil || due
 		s.refresh()
 		return nil
+	case 'R':
+		const ok, saslFinal = 0, 12 // the kinds that want no answer
+		f := wire.Read(part.Body())
+		kind := f.Int32()
+		s.asked = kind != ok && kind != saslFinal
 	case 'E':
 		s.doomed = true
 	}

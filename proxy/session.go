@@ -44,6 +44,7 @@ type Session struct {
 	batch    bool   // extended messages were sent since the last Sync
 	skipping bool   // the server discards everything up to a Sync
 	copying  bool   // the server waits for COPY data
+	asked    bool   // the server waits for the client's answer about authentication
 	firstRFQ []byte // held back until the names are known
 	doomed   bool   // the server said FATAL, or the client was told of an end
 	over     bool   // the client said Terminate
