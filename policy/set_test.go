@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"tombstone/config"
+	"tombstone/policy/catalog"
+)
+
+// stamp is the columns of a table that has a marker.
+func stamp(typ string) []catalog.Column {
+	return []catalog.Column{{Name: "id", Type: "integer"}, {Name: "deleted_at", Type: typ}}
+}
+
+func resolve(t *testing.T, tables string, relations ...catalog.Relation) *Set {
+	t.Helper()
+	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables:\n"+tables))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range relations {
+		if relations[i].OID == 0 {
+			relations[i].OID = uint32(100 + i)
+		}
+	}
+	cat, err := catalog.New("shop", relations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(c.Tables).Resolve(cat)
+}
+
+func rel(name string, kind byte, columns []catalog.Column) catalog.Relation {
+	schema, relation, _ := strings.Cut(name, ".")
+	return catalog.Relation{Name: catalog.Name{Schema: schema, Relation: relation}, Kind: kind, Columns: columns}
+}
+
+const tz = "timestamp with time zone"
+
+// found says in a word what a name stands for.
+func found(s *Set, name string) string {
+	schema, relation, _ := strings.Cut(name, ".")
+	switch t, i := s.Find(schema, relation); {
+	case t != nil && t.Problem != "":
+		return "problem"
+	case t != nil:
+		return "protected by " + t.Marker
+	case i != nil:
+		return i.What() + " over " + i.Over.String()
+	}
+	return "-"
+}
+
+func TestResolve(t *testing.T) {
+	view := rel("public.active", 'v', nil)
+	view.Reads = []uint32{1}
+	viewOfView := rel("public.twice", 'v', nil)
+	viewOfView.Reads = []uint32{2}
+	users := rel("public.users", 'r', stamp(tz))
+	users.OID, view.OID = 1, 2
+	child := rel("public.users_old", 'r', stamp(tz))
+	child.OID, child.Parents = 3, []uint32{1}
+	grandchild := rel("public.users_older", 'r', stamp(tz))
+	grandchild.Parents = []uint32{3}
+	parent := rel("public.everybody", 'r', nil)
+	parent.OID = 9
+	users.Parents = []uint32{9}
+	s := resolve(t, "  - name: public.users\n  - name: public.not_there\n  - {name: archive.*, marker: deleted_at}\n",
+		viewOfView, view, users, grandchild, child, parent,
+		rel("other.users", 'r', stamp(tz)), rel("public.plain", 'r', nil),
+		rel("archive.a", 'r', stamp("date")), rel("archive.without", 'r', nil), rel("archive.flag", 'r', stamp("boolean")),
+		rel("archive.v", 'v', stamp(tz)))
+	for name, want := range map[string]string{
+		"public.users":       "protected by deleted_at",
+		"other.users":        "-",
+		"public.plain":       "-",
+		"public.active":      "view over public.users",
+		"public.twice":       "view over public.users",
+		"public.users_old":   "protected by deleted_at",
+		"public.users_older": "protected by deleted_at",
+		"public.everybody":   "table over public.users", // a parent shows its children's rows
+		"public.not_there":   "protected by deleted_at", // named outright, so before it exists
+		"archive.a":          "protected by deleted_at",
+		"archive.without":    "-", // a wildcard means tables that have the marker
+		"archive.flag":       "problem",
+		"archive.v":          "-", // its own column, not a protected table's
+	} {
+		if got := found(s, name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	if !s.Open() || !s.Named("users") || s.Named("plain") || !s.Covers("anything") {
+		t.Error("Open, Named or Covers is wrong")
+	}
+}
+
+func TestAnExactNameBeatsAWildcard(t *testing.T) {
+	for _, tables := range []string{
+		"  - {name: \"*.*\", marker: gone}\n  - name: public.users\n",
+		"  - name: public.users\n  - {name: \"*.*\", marker: gone}\n",
+	} {
+		columns := append(stamp(tz), catalog.Column{Name: "gone", Type: tz})
+		s := resolve(t, tables, rel("public.users", 'r', columns), rel("public.others", 'r', columns))
+		if a, b := found(s, "public.users"), found(s, "public.others"); a != "protected by deleted_at" || b != "protected by gone" {
+			t.Errorf("%s: %s, %s", tables, a, b)
+		}
+	}
+}
+
+func TestMentions(t *testing.T) {
+	s := resolve(t, "  - name: public.users\n  - name: 'public.\"a\"\"b\"'\n")
+	for text, want := range map[string]bool{
+		"select * from users":     true,
+		"SELECT * FROM USERS":     true,
+		"select 'users'":          true, // errs towards yes
+		"select * from my_usersx": true,
+		`select * from "a""b"`:    true,
+		"select * from orders":    false,
+		"":                        false,
+	} {
+		if got := s.Mentions(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestAssume(t *testing.T) {
+	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables: [{name: \"*.*\"}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(c.Tables).Assume()
+	if got := found(s, "public.whatever"); got != "protected by deleted_at" {
+		t.Error(got)
+	}
+	if !s.Exists("public", "whatever") || !s.Mentions("anything") {
+		t.Error("an assumed table is not taken to exist")
+	}
+}
+
+func TestReferencing(t *testing.T) {
+	countries, users, orders := rel("public.countries", 'r', nil), rel("public.users", 'r', stamp(tz)), rel("public.orders", 'r', stamp(tz))
+	countries.OID, users.OID, orders.OID = 1, 2, 3
+	countries.ReferencedBy, users.ReferencedBy, orders.ReferencedBy = []uint32{2}, []uint32{3}, []uint32{2}
+	s := resolve(t, "  - name: public.users\n  - name: public.orders\n", countries, users, orders)
+	var names []string
+	for _, table := range s.Referencing("public", "countries") {
+		names = append(names, table.String())
+	}
+	if fmt.Sprint(names) != "[public.users public.orders]" {
+		t.Errorf("%v", names)
+	}
+	table, _ := s.Find("public", "users")
+	if fmt.Sprint(table.ReferencedBy) != "[public.orders]" {
+		t.Errorf("%v", table.ReferencedBy)
+	}
+}
