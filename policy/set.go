@@ -304,10 +304,16 @@ func (s *Set) Referencing(schema, relation string) []*Table {
 	if start == nil {
 		return nil
 	}
+	children := map[uint32][]uint32{}
+	for i := range s.catalog.Relations {
+		for _, parent := range s.catalog.Relations[i].Parents {
+			children[parent] = append(children[parent], s.catalog.Relations[i].OID)
+		}
+	}
 	var found []*Table
 	seen := map[uint32]bool{start.OID: true}
 	for queue := []*catalog.Relation{start}; len(queue) > 0; queue = queue[1:] {
-		for _, oid := range queue[0].ReferencedBy {
+		for _, oid := range append(children[queue[0].OID], queue[0].ReferencedBy...) {
 			r := s.catalog.ByOID(oid)
 			if r == nil || seen[oid] {
 				continue

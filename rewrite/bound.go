@@ -8,6 +8,49 @@ import "tombstone/rewrite/lex"
 // ten times that. Chains of AND and OR, and lists, are flat and not counted.
 const maxDepth = 1500
 
+// maxCopies is how many tokens the parser may make out of copies. For SET (a,
+// b) = (..) its tree has what is on the right once for each name on the left,
+// so that a kilobyte of nested assignments makes gigabytes.
+const maxCopies = 500_000
+
+// copies counts the tokens that the tree would have beyond those of the text.
+func (t *text) tooMany() bool {
+	weights := []int{1}
+	total := 0
+	for i := range t.toks {
+		weight := weights[len(weights)-1]
+		total += weight - 1
+		if total > maxCopies {
+			return true
+		}
+		switch {
+		case t.is(i, '('):
+			if n := t.assigned(i); n > 1 && weight < maxCopies {
+				weight *= n
+			}
+			weights = append(weights, weight)
+		case t.is(i, ')') && len(weights) > 1:
+			weights = weights[:len(weights)-1]
+		case t.is(i, ';'):
+			weights = weights[:1]
+		}
+	}
+	return false
+}
+
+// assigned returns to how many names the parenthesis at token i is assigned:
+// (a, b) = ( or (a, b) = ROW (. It takes comparisons of rows for assignments,
+// which errs to the safe side.
+func (t *text) assigned(i int) int {
+	if t.word(i-1, "row") {
+		i--
+	}
+	if !t.is(i-1, '=') || !t.is(i-2, ')') {
+		return 1
+	}
+	return t.names[i-2]
+}
+
 // tooDeep estimates from above the depth of the tree that the tokens would
 // make, and reports whether it exceeds maxDepth.
 func (t *text) tooDeep() bool {

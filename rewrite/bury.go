@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"strings"
+
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"tombstone/policy"
@@ -48,7 +50,7 @@ func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 		}
 		r.edit(r.start(from-2), r.end(from-2), "UPDATE")
 		r.drop(from-1, from-1)
-		r.insert(r.end(to-1), " SET "+quote(table.Marker)+" = now()")
+		r.insert(r.end(to-1), " SET "+quote(table.Marker)+" = "+r.now())
 		if len(x.UsingClause) > 0 {
 			r.edit(r.start(to), r.end(to), "FROM")
 		}
@@ -60,7 +62,7 @@ func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 	r.expr(unwrap(x.WhereClause), sc)
 	r.exprs(x.ReturningList, sc)
 	if table != nil {
-		r.returning(x, table, l.bare[x.Relation.Relname] > 1)
+		r.returning(x, table, sc, l.bare[x.Relation.Relname] > 1)
 	}
 	return table
 }
@@ -82,4 +84,18 @@ func (r *rewriter) drop(from, to int) {
 
 func isBlank(c byte) bool {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'
+}
+
+// now writes the time of a deletion. A schema that stands before pg_catalog in
+// the search_path could have a now() of its own.
+func (r *rewriter) now() string {
+	for _, schema := range r.env.Path {
+		switch {
+		case schema == "pg_catalog":
+			return "now()"
+		case !strings.HasPrefix(schema, "pg_temp_"): // never searched for functions
+			return "pg_catalog.now()"
+		}
+	}
+	return "pg_catalog.now()"
 }

@@ -28,8 +28,14 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 		r.expr(unwrap(x.WhereClause), nil)
 		return
 	}
-	table := r.target(x.Relation)
-	if table == nil {
+	table, indirect := r.find(x.Relation, nil)
+	switch {
+	case indirect != nil:
+		return // COPY reads no children, and the server refuses views
+	case table == nil:
+		return
+	case table.Unreadable:
+		r.unmarkable(table, x.Relation.Location)
 		return
 	}
 	if table.Kind == 'p' || table.Kind == 'f' {
@@ -74,20 +80,15 @@ func (r *rewriter) copied(x *pg.CopyStmt, table *policy.Table) string {
 			list = append(list, quote(c.Name))
 		}
 	}
-	fail := func(code, detail, message string) {
-		if r.stmt.Refusal == nil {
-			r.stmt.Refusal = &Refusal{Rule: "copy-columns", Code: code, Message: message, Detail: detail, Offset: -1}
-		}
-	}
 	for _, n := range x.Attlist {
 		name := n.GetString_().GetSval()
 		switch {
 		case len(known) > 0 && !known[name]:
-			fail("42703", "", fmt.Sprintf("column %q of relation %q does not exist", name, table.Relation))
+			r.serverSays("42703", fmt.Sprintf("column %q of relation %q does not exist", name, table.Relation), "", "")
 		case generated[name]:
-			fail("42P10", "Generated columns cannot be used in COPY.", fmt.Sprintf("column %q is a generated column", name))
+			r.serverSays("42P10", fmt.Sprintf("column %q is a generated column", name), "Generated columns cannot be used in COPY.", "")
 		case seen[name]:
-			fail("42701", "", fmt.Sprintf("column %q specified more than once", name))
+			r.serverSays("42701", fmt.Sprintf("column %q specified more than once", name), "", "")
 		}
 		seen[name] = true
 		list = append(list, quote(name))

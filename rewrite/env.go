@@ -30,15 +30,13 @@ type Env struct {
 // first.
 type scope struct {
 	outer *scope
-	names []string
+	names map[string]bool
 }
 
 func (s *scope) has(name string) bool {
 	for ; s != nil; s = s.outer {
-		for _, n := range s.names {
-			if n == name {
-				return true
-			}
+		if s.names[name] {
+			return true
 		}
 	}
 	return false

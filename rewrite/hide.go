@@ -196,15 +196,16 @@ func (r *rewriter) marker(rv *pg.RangeVar, table *policy.Table) string {
 		return table.Marker
 	}
 	names := rv.Alias.Colnames
+	marker := table.Marker
 	if table.Ordinal >= 0 && table.Ordinal < len(names) {
-		return names[table.Ordinal].GetString_().GetSval()
+		marker = names[table.Ordinal].GetString_().GetSval()
 	}
-	for _, n := range names {
-		if n.GetString_().GetSval() == table.Marker {
+	for i, n := range names {
+		if i != table.Ordinal && n.GetString_().GetSval() == marker {
 			r.refuse("renamed-marker", rv.Location, table.String())
 		}
 	}
-	return table.Marker
+	return marker
 }
 
 // where adds conditions to the WHERE clause of the query at whose level
@@ -247,7 +248,7 @@ func (r *rewriter) isTableCommand(s *pg.SelectStmt) bool {
 		return false
 	}
 	from, _ := r.relation(i)
-	return r.word(from-1, "table") && !r.label(from-1)
+	return r.word(from-1, "table")
 }
 
 // tableCommand hides tombstones in TABLE t.

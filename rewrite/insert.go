@@ -24,6 +24,7 @@ func (r *rewriter) insertInto(x *pg.InsertStmt, sc *scope) {
 	}
 	r.expr(unwrap(x.SelectStmt), sc)
 	r.conflict = conflict
+	r.exprs(x.Cols, sc) // subscripts can hold a query
 	if c := x.OnConflictClause; c != nil {
 		children(c, func(m any) { r.expr(m, sc) })
 	}

@@ -100,6 +100,8 @@ const (
 	ChangesLexing                      // standard_conforming_strings, client_encoding
 	EndsWork                           // COMMIT, ROLLBACK, ROLLBACK TO: earlier changes may be undone
 	MovesPath                          // with ChangesNames: any unqualified name may mean another relation
+	MovesSchemas                       // with MovesPath: any qualified name may, too
+	Reveals                            // with ChangesNames: a name may come to mean what another relation hid
 )
 
 // Same reports whether two plans of one text do the same.

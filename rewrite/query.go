@@ -37,11 +37,11 @@ func (r *rewriter) with(w *pg.WithClause, sc *scope) *scope {
 	if w == nil {
 		return sc
 	}
-	in := &scope{outer: sc}
+	in := &scope{outer: sc, names: make(map[string]bool, len(w.Ctes))}
 	if w.Recursive {
 		for _, n := range w.Ctes {
 			if c, ok := unwrap(n).(*pg.CommonTableExpr); ok {
-				in.names = append(in.names, c.Ctename)
+				in.names[c.Ctename] = true
 			}
 		}
 	}
@@ -50,14 +50,9 @@ func (r *rewriter) with(w *pg.WithClause, sc *scope) *scope {
 		if !ok {
 			continue
 		}
-		if !w.Recursive {
-			// A scope of its own for each: those before must not see it.
-			r.expr(unwrap(c.Ctequery), in)
-			in = &scope{outer: in, names: []string{c.Ctename}}
-			continue
-		}
-		r.expr(unwrap(c.Ctequery), in)
 		// SEARCH and CYCLE hold names and constants only.
+		r.expr(unwrap(c.Ctequery), in)
+		in.names[c.Ctename] = true // from here on
 	}
 	return in
 }

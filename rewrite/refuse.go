@@ -55,6 +55,8 @@ var refusals = map[string]refusal{
 	"renamed-marker": {"0A000", `the column aliases of protected table "%s" make its marker column ambiguous`,
 		"Give another column alias."},
 	"no-marker": {"55000", "%s", ""},
+	"returning-unclear": {"0A000", `"%s" in RETURNING of a DELETE on protected table "%s" could mean more than one column`,
+		"Write it with the table's name or alias, outside of a subquery."},
 	"returning-merged": {"0A000", `RETURNING * of a DELETE on protected table "%s" whose USING list joins with merged columns is not supported`,
 		"Name the columns to return."},
 	"truncate-denied": {"42501", `TRUNCATE of protected table "%s" is denied by the policy`,
@@ -71,8 +73,8 @@ var refusals = map[string]refusal{
 		"Deleted rows can be seen and restored on a direct connection to the server."},
 	"unparsed": {"0A000", "this statement is newer than the proxy's parser and names a protected table",
 		"Write it in PostgreSQL 16's syntax."},
-	"too-complex": {"54001", "this statement is too deeply nested for the proxy, and may name a protected table",
-		"Split long chains of operators, joins or set operations, or use IN, ANY or VALUES."},
+	"too-complex": {"54001", "this statement is too complex for the proxy, and may name a protected table",
+		"Split long chains of operators, joins or set operations and wide assignments to several columns, or use IN, ANY or VALUES."},
 	"backslash": {"0A000", "a backslash in a string literal reads differently while standard_conforming_strings is off, and the statement may name a protected table",
 		"SET standard_conforming_strings = on, and write such literals as E'..'."},
 	"encoding": {"0A000", "text in client encoding %s cannot be read safely, and the statement may name a protected table",
@@ -92,6 +94,14 @@ func newRefusal(rule string, offset int, args ...any) *Refusal {
 		message = fmt.Sprintf(message, args...)
 	}
 	return &Refusal{Rule: rule, Code: row.code, Message: message, Hint: row.hint, Offset: offset}
+}
+
+// serverSays refuses a statement as the server would, in its own words: a
+// check that the edited statement would no longer run into.
+func (r *rewriter) serverSays(code, message, detail, hint string) {
+	if r.stmt.Refusal == nil {
+		r.stmt.Refusal = &Refusal{Rule: "as-server", Code: code, Message: message, Detail: detail, Hint: hint, Offset: -1}
+	}
 }
 
 // Outdated is the refusal to run a prepared statement whose names have come to

@@ -42,7 +42,7 @@ func (r *rewriter) find(rv *pg.RangeVar, sc *scope) (*policy.Table, *policy.Indi
 		if rv.Schemaname == "pg_temp" || strings.HasPrefix(rv.Schemaname, "pg_temp_") {
 			return nil, nil
 		}
-		if r.uncertain(name, false) {
+		if r.uncertain(name, false) || r.schemas && set.Covers(name) {
 			r.refuse("moved-names", rv.Location, name)
 			return nil, nil
 		}
@@ -59,16 +59,33 @@ func (r *rewriter) find(rv *pg.RangeVar, sc *scope) (*policy.Table, *policy.Indi
 		if strings.HasPrefix(schema, "pg_temp_") {
 			for _, t := range r.env.Temp {
 				if t == name {
+					if r.reveals && set.Named(name) {
+						r.refuse("moved-names", rv.Location, name)
+					}
 					return nil, nil
 				}
 			}
 			continue
 		}
 		if set.Exists(schema, name) {
-			return set.Find(schema, name)
+			return r.unlessHidden(rv, schema)
 		}
 	}
 	return nil, nil
+}
+
+// unlessHidden returns what a name found in a schema stands for. If it is
+// nothing protected, it may be all that hides something that is, and an
+// earlier DROP of the same text may have taken it away.
+//
+// Without this rule, DROP TABLE a.parent; DELETE FROM users deletes for real
+// from public.users where a.users was a partition of a.parent.
+func (r *rewriter) unlessHidden(rv *pg.RangeVar, schema string) (*policy.Table, *policy.Indirect) {
+	table, indirect := r.env.Set.Find(schema, rv.Relname)
+	if table == nil && indirect == nil && r.reveals && r.env.Set.Named(rv.Relname) {
+		r.refuse("moved-names", rv.Location, rv.Relname)
+	}
+	return table, indirect
 }
 
 // uncertain reports whether what a name stands for may have changed since
@@ -81,18 +98,7 @@ func (r *rewriter) uncertain(name string, moved bool) bool {
 	if moved && r.env.Set.Named(name) {
 		return true
 	}
-	if !r.unknown && len(r.defined) == 0 || !r.env.Set.Covers(name) {
-		return false
-	}
-	if r.unknown {
-		return true
-	}
-	for _, d := range r.defined {
-		if d == name {
-			return true
-		}
-	}
-	return false
+	return (r.unknown || r.defined[name]) && r.env.Set.Covers(name)
 }
 
 // unmarkable refuses a statement that cannot do without the table's marker.

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -14,14 +15,31 @@ import (
 //
 // Without this rule, DELETE FROM users .. RETURNING * shows a deleted_at that
 // the row never had for the client.
-func (r *rewriter) returning(x *pg.DeleteStmt, table *policy.Table, twice bool) {
+func (r *rewriter) returning(x *pg.DeleteStmt, table *policy.Table, sc *scope, twice bool) {
 	if len(x.ReturningList) == 0 {
 		return
 	}
-	o := &oldRow{rewriter: r, x: x, table: table, qualifier: qualifier(x.Relation, table, twice)}
-	for _, n := range x.ReturningList {
+	budget := maxLooks
+	o := &oldRow{
+		rewriter: r, x: x, table: table, scope: sc, qualifier: qualifier(x.Relation, table, twice),
+		done: new(bool), budget: &budget, beliefs: map[string]belief{},
+	}
+	o.list(x.ReturningList)
+	if budget < 0 {
+		r.refuse("too-complex", x.Relation.Location)
+	}
+}
+
+// maxLooks bounds the work on queries inside RETURNING, in nodes looked at.
+const maxLooks = 1_000_000
+
+// list replaces what has to be in a list of results: RETURNING's own, or that
+// of a query inside it.
+func (o *oldRow) list(targets []*pg.Node) {
+	for _, n := range targets {
 		t, ok := unwrap(n).(*pg.ResTarget)
 		if !ok {
+			o.inside(unwrap(n), false)
 			continue
 		}
 		if c, ok := unwrap(t.Val).(*pg.ColumnRef); ok {
@@ -137,25 +155,31 @@ type oldRow struct {
 	*rewriter
 	x         *pg.DeleteStmt
 	table     *policy.Table
+	scope     *scope
 	qualifier string
-	done      bool // the rule has been noted
+	done      *bool // the rule has been noted
+	budget    *int
+
+	within   []*pg.SelectStmt // the queries inside RETURNING around this place, outermost first
+	shadowed bool             // one of them has the target's name for itself
+	beliefs  map[string]belief
 }
 
 // item replaces a column reference that is a whole RETURNING item.
 func (o *oldRow) item(c *pg.ColumnRef, named bool) {
 	switch kind := o.means(c); kind {
 	case star, targetStar:
-		if len(o.table.Columns) == 0 {
-			return // nothing known to expand to
+		if len(o.table.Columns) == 0 || kind == star && len(o.within) > 0 {
+			return // nothing known to expand to; another query's columns
 		}
 		list := o.columns(true)
 		if kind == star {
-			others, ok := o.others()
+			rest, ok := o.others()
 			if !ok {
 				o.refuse("returning-merged", c.Location, o.table.String())
 				return
 			}
-			list = append(list, others...)
+			list = append(list, rest...)
 		}
 		o.replaceItem(c, strings.Join(list, ", "))
 	case marker:
@@ -200,26 +224,35 @@ func (o *oldRow) inside(m any, inRow bool) {
 		}
 		return
 	case *pg.SelectStmt:
-		// A subquery that names a relation of its own may mean that one. Only
-		// references that carry the target's name and cannot mean anything
-		// else are replaced.
-		if !o.shadowed(x) {
-			sub := *o
-			sub.x = &pg.DeleteStmt{Relation: o.x.Relation, UsingClause: []*pg.Node{nil}}
-			children(m, func(c any) { sub.inside(c, false) })
-		}
+		sub := *o
+		sub.within = append(slices.Clip(o.within), x)
+		sub.shadowed = o.shadowed || o.hides(x)
+		sub.beliefs = map[string]belief{}
+		sub.list(x.TargetList)
+		targets := x.TargetList
+		children(m, func(c any) {
+			if len(targets) > 0 && c == unwrap(targets[0]) { // done above
+				targets = targets[1:]
+				return
+			}
+			sub.inside(c, false)
+		})
 		return
 	}
 	_, row := m.(*pg.RowExpr)
 	children(m, func(c any) { o.inside(c, row) })
 }
 
-// shadowed reports whether some FROM clause in m has the target's name.
-func (o *oldRow) shadowed(m any) bool {
+// hides reports whether some FROM clause in m has the target's name.
+func (o *oldRow) hides(m any) bool {
 	name := o.targetName()
 	found := false
 	var look func(any)
 	look = func(m any) {
+		if *o.budget--; *o.budget < 0 {
+			found = true
+			return
+		}
 		switch x := m.(type) {
 		case nil:
 			return
@@ -269,6 +302,8 @@ func (o *oldRow) means(c *pg.ColumnRef) meaning {
 	rel := o.x.Relation
 	qualified := func(q []string) bool {
 		switch {
+		case o.shadowed:
+			return false
 		case len(q) == 1:
 			return q[0] == o.targetName()
 		case rel.Alias != nil || len(q) == 0:
@@ -284,11 +319,20 @@ func (o *oldRow) means(c *pg.ColumnRef) meaning {
 			return targetStar
 		}
 	case len(names) == 1:
-		if names[0] == o.table.Marker && o.onlyTarget(names[0]) {
-			return marker
+		kind := other
+		switch {
+		case names[0] == o.table.Marker:
+			kind = marker
+		case names[0] == o.targetName() && !o.shadowed && !o.column(names[0]):
+			kind = wholeRow
+		default:
+			return other
 		}
-		if names[0] == o.targetName() && !o.column(names[0]) && o.onlyTarget(names[0]) {
-			return wholeRow
+		switch o.bare(names[0]) {
+		case targets:
+			return kind
+		case unclear:
+			o.refuse("returning-unclear", c.Location, names[0], o.table.String())
 		}
 	case len(names) > 1:
 		if names[len(names)-1] == o.table.Marker && qualified(names[:len(names)-1]) {
@@ -307,25 +351,115 @@ func (o *oldRow) column(name string) bool {
 	return false
 }
 
-// onlyTarget reports whether an unqualified column name can only mean the
-// target's: whether no relation of the USING list may have such a column.
-func (o *oldRow) onlyTarget(name string) bool {
-	for _, n := range o.x.UsingClause {
-		rv, ok := unwrap(n).(*pg.RangeVar)
-		if !ok {
-			return false
+// belief says whose column a name without a qualifier means.
+type belief int
+
+const (
+	unclear belief = iota
+	targets        // the target's, if anybody's
+	others         // that of another relation in scope
+)
+
+// bare says whose column an unqualified name means: that of the innermost
+// query that has one, and of all else in the USING list the target's.
+func (o *oldRow) bare(name string) belief {
+	if b, ok := o.beliefs[name]; ok {
+		return b
+	}
+	b := targets
+	for i := len(o.within) - 1; i >= 0 && b == targets; i-- {
+		b = o.among(o.within[i].FromClause, name)
+	}
+	if b == targets {
+		b = o.among(o.x.UsingClause, name)
+	}
+	o.beliefs[name] = b
+	return b
+}
+
+// among says whether some item of a FROM list has a column of that name.
+func (o *oldRow) among(items []*pg.Node, name string) belief {
+	b := targets
+	for _, n := range items {
+		switch o.has(unwrap(n), name) {
+		case others:
+			return others
+		case unclear:
+			b = unclear
 		}
-		columns, known := o.columnsOf(rv)
-		if !known {
-			return false
+	}
+	return b
+}
+
+func (o *oldRow) has(m any, name string) belief {
+	var columns []string
+	switch x := m.(type) {
+	case *pg.RangeVar:
+		if x.Alias != nil && len(x.Alias.Colnames) > 0 || x.Schemaname == "" && o.isCTE(x.Relname) {
+			return unclear
 		}
-		for _, c := range columns {
-			if c.Name == name {
-				return false
+		read, known := o.columnsOf(x)
+		switch {
+		case !known:
+			return unclear
+		case len(read) == 0 && name == o.table.Marker:
+			return targets // columns are read of all relations with a marker
+		case len(read) == 0:
+			return unclear
+		}
+		for _, c := range read {
+			columns = append(columns, c.Name)
+		}
+	case *pg.RangeTableSample:
+		return o.has(unwrap(x.Relation), name)
+	case *pg.JoinExpr:
+		if x.Alias != nil && len(x.Alias.Colnames) > 0 {
+			return unclear
+		}
+		return o.among([]*pg.Node{x.Larg, x.Rarg}, name)
+	case *pg.RangeSubselect:
+		q, ok := unwrap(x.Subquery).(*pg.SelectStmt)
+		if !ok || len(x.Alias.GetColnames()) > 0 || q.Larg != nil || len(q.ValuesLists) > 0 {
+			return unclear
+		}
+		for _, n := range q.TargetList {
+			t, ok := unwrap(n).(*pg.ResTarget)
+			if !ok {
+				return unclear
+			}
+			if c, ok := unwrap(t.Val).(*pg.ColumnRef); ok && unwrap(c.Fields[len(c.Fields)-1]) != nil {
+				if _, star := unwrap(c.Fields[len(c.Fields)-1]).(*pg.A_Star); star {
+					return unclear
+				}
+			}
+			column := t.Name
+			if column == "" {
+				column, _ = figureName(unwrap(t.Val))
+			}
+			columns = append(columns, column)
+		}
+	default:
+		return unclear
+	}
+	if slices.Contains(columns, name) {
+		return others
+	}
+	return targets
+}
+
+// isCTE reports whether a name is that of a common table expression in scope.
+func (o *oldRow) isCTE(name string) bool {
+	if o.scope.has(name) {
+		return true
+	}
+	for _, q := range o.within {
+		for _, n := range q.GetWithClause().GetCtes() {
+			if c, ok := unwrap(n).(*pg.CommonTableExpr); ok && c.Ctename == name {
+				return true
 			}
 		}
 	}
-	return true
+	return false
 }
 
 // null writes the marker as it was.
@@ -421,8 +555,8 @@ func (o *oldRow) put(c *pg.ColumnRef, words string, item bool) {
 		from, end = from-1, end+1
 	}
 	o.edit(o.start(from), o.end(end-1), words)
-	if !o.done {
-		o.done = true
+	if !*o.done {
+		*o.done = true
 		o.touch(o.table, ReturnOld, c.Location, Buried)
 	}
 }

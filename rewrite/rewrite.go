@@ -37,7 +37,7 @@ func Rewrite(sql string, env *Env) *Plan {
 		}
 	}
 	t := newText(sql, toks)
-	if t.tooDeep() {
+	if t.tooDeep() || t.tooMany() {
 		if mentions {
 			return certain(env, RefuseWhole(sql, newRefusal("too-complex", -1)))
 		}
@@ -59,7 +59,7 @@ func Rewrite(sql string, env *Env) *Plan {
 }
 
 // everything is what a text that was not read may change.
-const everything = ChangesNames | ChangesCatalog | ChangesLexing | EndsWork | MovesPath
+const everything = ChangesNames | ChangesCatalog | ChangesLexing | EndsWork | MovesPath | MovesSchemas
 
 // certain returns a plan that rests on what is protected, unless that may have
 // changed.
@@ -77,16 +77,18 @@ type rewriter struct {
 	plan *Plan
 	stmt *Stmt // the one being planned
 
-	conflict   int32    // offset of the current INSERT's ON CONFLICT, -1 if none
-	forbid     string   // the refusal for touching anything protected, "" where it may be touched
-	stale      bool     // a name had to be resolved while Env.Stale
-	serial     int      // for names of our own
-	own        string   // the prefix of such names, not found in the client's text
-	moved      bool     // an earlier statement of this text may have changed search_path
-	defined    []string // names in earlier DDL of this text
-	unknown    bool     // an earlier statement of this text may have defined anything
-	setsConfig bool     // the statement calls set_config()
-	changed    bool     // an earlier statement of this text changed names or catalog
+	conflict   int32           // offset of the current INSERT's ON CONFLICT, -1 if none
+	forbid     string          // the refusal for touching anything protected, "" where it may be touched
+	stale      bool            // a name had to be resolved while Env.Stale
+	serial     int             // for names of our own
+	own        string          // the prefix of such names, not found in the client's text
+	schemas    bool            // an earlier statement of this text may have renamed a schema
+	reveals    bool            // an earlier statement of this text may have dropped what hides something protected
+	moved      bool            // an earlier statement of this text may have changed search_path
+	defined    map[string]bool // names in earlier DDL of this text
+	unknown    bool            // an earlier statement of this text may have defined anything
+	setsConfig bool            // the statement calls set_config()
+	changed    bool            // an earlier statement of this text changed names or catalog
 }
 
 // raw plans one statement and adds its edits, or the one edit that refuses it.
@@ -132,21 +134,26 @@ func (r *rewriter) span(raw *pg.RawStmt) (first, last int) {
 // after keeps what later statements of the same text must know of this one.
 func (r *rewriter) after(changes Changes, first, last int) {
 	if changes&EndsWork != 0 && (r.env.Dirty || r.changed) {
-		r.moved, r.unknown = true, true
+		r.moved, r.unknown, r.schemas = true, true, true
 	}
 	if changes&ChangesNames != 0 {
 		r.changed = true
 		r.moved = r.moved || changes&MovesPath != 0
 	}
+	r.schemas = r.schemas || changes&MovesSchemas != 0
+	r.reveals = r.reveals || changes&Reveals != 0
 	if changes&ChangesCatalog != 0 && r.stmt.Kind == "do" {
 		r.unknown = true
 	}
 	if changes&ChangesCatalog != 0 || changes&ChangesNames != 0 && changes&MovesPath == 0 {
 		r.changed = true
+		if r.defined == nil {
+			r.defined = map[string]bool{}
+		}
 		for i := r.before(first) + 1; i < len(r.toks) && r.end(i) <= last; i++ {
 			switch r.toks[i].Kind {
 			case lex.Ident, lex.QuotedIdent:
-				r.defined = append(r.defined, r.toks[i].Name(r.sql))
+				r.defined[r.toks[i].Name(r.sql)] = true
 			case lex.UIdent:
 				r.unknown = true
 			}

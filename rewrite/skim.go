@@ -7,7 +7,7 @@ import "tombstone/rewrite/lex"
 // returns nil where the parser has to look.
 func skim(sql string, toks []lex.Token) *Plan {
 	plan := &Plan{}
-	start := true
+	start, first := true, 0
 	for i := range toks {
 		k := &toks[i]
 		if k.Kind == lex.Punct && sql[k.Start] == ';' {
@@ -15,7 +15,7 @@ func skim(sql string, toks []lex.Token) *Plan {
 			continue
 		}
 		if start {
-			start = false
+			start, first = false, i
 			kind := ""
 			if k.Kind == lex.Ident {
 				switch word := k.Text(sql); {
@@ -30,14 +30,14 @@ func skim(sql string, toks []lex.Token) *Plan {
 		}
 		switch {
 		case k.Kind != lex.Ident:
-			if (k.Kind == lex.QuotedIdent || k.Kind == lex.UIdent) && k.Name(sql) == "set_config" {
+			if k.Kind == lex.UIdent || k.Kind == lex.QuotedIdent && (k.Name(sql) == "set_config" || k.Name(sql) == "pg_settings") {
 				return nil
 			}
-		case k.Is(sql, "set_config"):
-			return nil
+		case k.Is(sql, "set_config"), k.Is(sql, "pg_settings"):
+			return nil // what they change, later statements depend on
 		case k.Is(sql, "into"):
 			// SELECT INTO makes a table; INSERT INTO does not.
-			if i == 0 || !toks[i-1].Is(sql, "insert") {
+			if i != first+1 || !toks[first].Is(sql, "insert") {
 				return nil
 			}
 		}

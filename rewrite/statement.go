@@ -10,6 +10,14 @@ import (
 // statement plans a top-level statement, or one inside EXPLAIN, PREPARE and
 // the like, and says what it may change for those after it.
 func (r *rewriter) statement(m any) Changes {
+	changes := r.plain(m)
+	if r.setsConfig {
+		changes |= ChangesNames | MovesPath | ChangesLexing
+	}
+	return changes
+}
+
+func (r *rewriter) plain(m any) Changes {
 	switch x := m.(type) {
 	case *pg.SelectStmt:
 		r.stmt.Kind = "select"
@@ -46,9 +54,6 @@ func (r *rewriter) statement(m any) Changes {
 		r.stmt.Execute = x.Name
 	default:
 		return r.utility(m)
-	}
-	if r.setsConfig {
-		return ChangesNames | MovesPath | ChangesLexing
 	}
 	return 0
 }
@@ -132,11 +137,11 @@ func (r *rewriter) utility(m any) Changes {
 	case *pg.DoStmt:
 		// The body is a string that the server runs; what it did is unknown.
 		r.stmt.Kind = "do"
-		return ChangesNames | MovesPath | ChangesCatalog
+		return ChangesNames | MovesPath | MovesSchemas | ChangesCatalog
 	case *pg.CallStmt:
 		r.stmt.Kind = "call"
 		r.forbidden("define", x)
-		return ChangesNames | MovesPath
+		return ChangesNames | MovesPath | MovesSchemas
 	case *pg.CreateTableAsStmt:
 		r.stmt.Kind = "create"
 		rule := "create-as"
@@ -166,14 +171,18 @@ func (r *rewriter) utility(m any) Changes {
 	r.stmt.Kind = "ddl"
 	r.forbidden("define", m)
 	switch m.(type) {
-	case *pg.CreateStmt, *pg.AlterTableStmt, *pg.DropStmt, *pg.RenameStmt, *pg.ViewStmt, *pg.CreateSeqStmt, *pg.AlterSeqStmt:
-		// They change what the names in them mean, temporary ones included,
-		// and no other's; but not a schema's, which DROP can take away.
-		if d, ok := m.(*pg.DropStmt); !ok || d.RemoveType != pg.ObjectType_OBJECT_SCHEMA {
-			return ChangesCatalog | ChangesNames
+	case *pg.CreateStmt, *pg.AlterTableStmt, *pg.ViewStmt, *pg.CreateSeqStmt, *pg.AlterSeqStmt:
+		// They change what the names in them mean, and no other's.
+		return ChangesCatalog | ChangesNames
+	case *pg.DropStmt:
+		// What hangs on the thing dropped goes too, whatever its name.
+		return ChangesCatalog | ChangesNames | Reveals
+	case *pg.RenameStmt:
+		if x := m.(*pg.RenameStmt); x.RenameType != pg.ObjectType_OBJECT_SCHEMA {
+			return ChangesCatalog | ChangesNames | Reveals
 		}
 	}
-	return ChangesCatalog | ChangesNames | MovesPath
+	return ChangesCatalog | ChangesNames | MovesPath | MovesSchemas
 }
 
 // forbidden refuses a statement in which a query names something protected:

@@ -15,6 +15,8 @@ type text struct {
 	open    []int32 // the "(" that directly encloses each token, -1 at top level
 	match   []int32 // for "(": its ")"; for others 0
 	selects []int32 // for "(": the first SELECT directly inside, or 0
+
+	names map[int]int // for a ")" with "=" behind it: how many items its parentheses hold
 }
 
 func newText(sql string, toks []lex.Token) *text {
@@ -31,6 +33,9 @@ func newText(sql string, toks []lex.Token) *text {
 		case t.is(i, ')'):
 			if at >= 0 {
 				t.match[at] = int32(i)
+				if i+1 < len(toks) && toks[i+1].Kind == lex.Punct && sql[toks[i+1].Start] == '=' {
+					t.count(int(at), i)
+				}
 				at = t.open[at]
 			}
 			t.open[i] = at
@@ -42,6 +47,23 @@ func newText(sql string, toks []lex.Token) *text {
 		}
 	}
 	return t
+}
+
+// count notes how many items the parentheses at tokens i and j hold.
+func (t *text) count(i, j int) {
+	n := 1
+	for k := i + 1; k < j; k++ {
+		switch {
+		case t.is(k, '('):
+			k = int(t.match[k])
+		case t.is(k, ','):
+			n++
+		}
+	}
+	if t.names == nil {
+		t.names = map[int]int{}
+	}
+	t.names[j] = n
 }
 
 // is reports whether token i is that one character.
@@ -60,7 +82,11 @@ func (t *text) word(i int, w string) bool {
 
 // label reports whether token i stands where any word is a name: after a dot
 // or after AS.
-func (t *text) label(i int) bool { return t.is(i-1, '.') || t.word(i-1, "as") }
+//
+// An AS after a dot is itself a name: in lo.as UNION .. the UNION is a keyword.
+func (t *text) label(i int) bool {
+	return t.is(i-1, '.') || t.word(i-1, "as") && !t.is(i-2, '.')
+}
 
 // at returns the token that starts at the byte offset, or -1.
 func (t *text) at(offset int32) int {

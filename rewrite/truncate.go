@@ -29,6 +29,9 @@ func (r *rewriter) truncate(x *pg.TruncateStmt) {
 		switch {
 		case table == nil:
 			plain++
+		case table.Kind == 'p' && !rv.Inh:
+			r.serverSays("42809", "cannot truncate only a partitioned table", "",
+				"Do not specify the ONLY keyword, or use TRUNCATE ONLY on the partitions directly.")
 		case table.Truncate == "deny":
 			r.refuse("truncate-denied", rv.Location, table.String())
 		case table.Truncate == "allow":
@@ -77,12 +80,9 @@ func (r *rewriter) referenced(t *policy.Table, tables []*policy.Table) {
 		if listed || r.stmt.Refusal != nil {
 			continue
 		}
-		r.stmt.Refusal = &Refusal{
-			Rule: "truncate-referenced", Code: "0A000", Offset: -1,
-			Message: "cannot truncate a table referenced in a foreign key constraint",
-			Detail:  fmt.Sprintf("Table %q references %q.", from.Relation, t.Relation),
-			Hint:    fmt.Sprintf("Truncate table %q at the same time, or use TRUNCATE ... CASCADE.", from.Relation),
-		}
+		r.serverSays("0A000", "cannot truncate a table referenced in a foreign key constraint",
+			fmt.Sprintf("Table %q references %q.", from.Relation, t.Relation),
+			fmt.Sprintf("Truncate table %q at the same time, or use TRUNCATE ... CASCADE.", from.Relation))
 	}
 }
 
@@ -140,9 +140,9 @@ func (r *rewriter) buryAll(tables []*policy.Table, refs []*pg.RangeVar) {
 		default:
 			r.insert(r.end(from-1), " "+opening)
 		}
-		closing := " SET " + quote(t.Marker) + " = now() WHERE " + quote(refs[i].Relname) + "." + quote(t.Marker) + " IS NULL"
+		closing := " SET " + quote(t.Marker) + " = " + r.now() + " WHERE " + quote(refs[i].Relname) + "." + quote(t.Marker) + " IS NULL"
 		if refs[i].Schemaname != "" {
-			closing = " SET " + quote(t.Marker) + " = now() WHERE " + quote(t.Schema) + "." + quote(t.Relation) + "." + quote(t.Marker) + " IS NULL"
+			closing = " SET " + quote(t.Marker) + " = " + r.now() + " WHERE " + quote(t.Schema) + "." + quote(t.Relation) + "." + quote(t.Marker) + " IS NULL"
 		}
 		if !final {
 			closing += ")"

@@ -12,6 +12,9 @@ import (
 func (r *rewriter) update(x *pg.UpdateStmt, sc *scope) {
 	sc = r.with(x.WithClause, sc)
 	table := r.target(x.Relation)
+	if x.Relation.Relname == "pg_settings" {
+		r.setsConfig = true // the view's rule calls set_config()
+	}
 	atCursor := isCurrentOf(x.WhereClause)
 	l := r.list(x.FromClause, !atCursor, sc, x.Relation)
 	tests := l.tests
