@@ -98,6 +98,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 			s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: ownName, Query: sentinel})
 			return true, nil
 		}
+		s.bound(key(port), key(name))
 		s.request(request{kind: bind, port: key(port), name: key(name)})
 	case 'D', 'C':
 		what, name := f.Byte(), f.String()
@@ -118,6 +119,9 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		port := f.String()
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("invalid message format of %q", part.Type))
+		}
+		if !s.skipping {
+			s.changes(s.effects[key(port)])
 		}
 		s.request(request{kind: execute, port: key(port)})
 	case 'F':
@@ -174,15 +178,9 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	if plan == nil {
 		return false, s.ended()
 	}
-	for i := range plan.Stmts {
-		if name := plan.Stmts[i].Execute; name != "" {
-			switch s.check(keyOf(name)) {
-			case wait:
-				return false, s.ended()
-			case outdated:
-				plan = rewrite.RefuseWhole(sql, rewrite.Outdated())
-			}
-		}
+	plan, ok := s.executes(plan, sql)
+	if !ok {
+		return false, s.ended()
 	}
 	s.note(plan, sql)
 	s.count(plan)
@@ -338,7 +336,27 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 	if plan.Unparsed {
 		s.Observer.ParseFailure()
 	}
-	c := plan.Changes
+	s.changes(plan.Changes)
+	for i := range plan.Stmts {
+		if plan.Stmts[i].Kind == "declare" {
+			s.cursors |= plan.Changes
+		}
+	}
+	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
+		s.logPlan(plan, sql)
+	}
+	for i := range plan.Stmts {
+		if r := plan.Stmts[i].Refusal; r != nil {
+			s.Log.Warn("statement refused", "rule", r.Rule, "sqlstate", r.Code, "reason", r.Message, "sql", s.loggable(sql))
+		}
+	}
+}
+
+// changes notes what a statement that is about to run may change.
+func (s *Session) changes(c rewrite.Changes) {
+	if c == 0 {
+		return
+	}
 	if c&rewrite.ChangesLexing != 0 {
 		s.lexing = true
 	}
@@ -350,14 +368,6 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 		if c&rewrite.ChangesCatalog != 0 {
 			s.reread, s.dirtyCatalog = true, true
 			s.Snapshots.changed(s.databaseNow())
-		}
-	}
-	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
-		s.logPlan(plan, sql)
-	}
-	for i := range plan.Stmts {
-		if r := plan.Stmts[i].Refusal; r != nil {
-			s.Log.Warn("statement refused", "rule", r.Rule, "sqlstate", r.Code, "reason", r.Message, "sql", s.loggable(sql))
 		}
 	}
 }

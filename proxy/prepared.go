@@ -96,3 +96,76 @@ func (s *Session) check(name string) verdict {
 	p.names = s.names
 	return fine
 }
+
+// bound notes what running a portal may change: that of the statement that it
+// is bound to, which may still be on its way.
+//
+// Without it, a prepared SELECT set_config('search_path', $1, false) would
+// change what names mean when it is run again, and nobody would ask.
+func (s *Session) bound(port, name string) {
+	if s.skipping {
+		return
+	}
+	plan := s.queue.parsing(name)
+	if p := s.statements[name]; plan == nil && p != nil {
+		plan = p.whole
+	}
+	c := rewrite.Changes(0)
+	if plan != nil {
+		c = plan.Changes
+		for i := range plan.Stmts {
+			c |= s.effectOf(&plan.Stmts[i])
+		}
+	}
+	if c == 0 {
+		delete(s.effects, port)
+		return
+	}
+	s.effects[port] = c
+	if port != "" {
+		s.cursors |= c // FETCH knows it too
+	}
+}
+
+// effectOf says what a statement may change by running something that was
+// prepared or declared before: EXECUTE and FETCH.
+func (s *Session) effectOf(st *rewrite.Stmt) rewrite.Changes {
+	switch {
+	case st.Kind == "cursor":
+		return s.cursors
+	case st.Execute == "":
+		return 0
+	}
+	if plan := s.queue.parsing(keyOf(st.Execute)); plan != nil {
+		return plan.Changes
+	}
+	if p := s.statements[keyOf(st.Execute)]; p != nil && p.whole != nil {
+		return p.whole.Changes
+	}
+	return 0
+}
+
+// executes looks at a query's EXECUTE and FETCH statements: whether what they
+// run still means the same, and what it changes. It returns the plan to
+// follow, or false if names have to be read first.
+func (s *Session) executes(plan *rewrite.Plan, sql string) (*rewrite.Plan, bool) {
+	changes := rewrite.Changes(0)
+	for i := range plan.Stmts {
+		st := &plan.Stmts[i]
+		if changes != 0 && plan.Depends {
+			// What follows was planned without knowing of the change.
+			return rewrite.RefuseWhole(sql, rewrite.Moved()), true
+		}
+		if st.Execute != "" {
+			switch s.check(keyOf(st.Execute)) {
+			case wait:
+				return nil, false
+			case outdated:
+				return rewrite.RefuseWhole(sql, rewrite.Outdated()), true
+			}
+		}
+		changes |= s.effectOf(st)
+	}
+	s.changes(changes)
+	return plan, true
+}

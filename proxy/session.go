@@ -64,6 +64,9 @@ type Session struct {
 
 	encoding, serverEncoding string // client_encoding, server_encoding
 
+	effects map[string]rewrite.Changes // what the portals bound by the client may change when run
+	cursors rewrite.Changes            // what cursors that were declared may change when fetched from
+
 	statements map[string]*prepared
 	portals    map[string]*prepared
 }
@@ -99,6 +102,7 @@ func NewSession(s *Settings) *Session {
 	n.server.Head = n.serverHead
 	n.statements = map[string]*prepared{}
 	n.portals = map[string]*prepared{}
+	n.effects = map[string]rewrite.Changes{}
 	return n
 }
 

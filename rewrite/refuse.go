@@ -109,6 +109,10 @@ func (r *rewriter) serverSays(code, message, detail, hint string) {
 // has to plan anew: drivers know them, and prepare the statement again.
 func Outdated() *Refusal { return newRefusal("prepared", -1) }
 
+// Moved is the refusal of a message in which a prepared statement or cursor
+// that may change what names mean is run before names are used.
+func Moved() *Refusal { return newRefusal("moved-names", -1, "a name in this message") }
+
 // TooLarge is the refusal of a statement that exceeds the proxy's limit on
 // statement size, in bytes.
 func TooLarge(limit int) *Refusal {

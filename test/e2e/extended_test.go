@@ -100,6 +100,13 @@ func TestTranscripts(t *testing.T) {
 		{"parse by protocol, execute by SQL", []turn{
 			say(batch(parse("s", prepared), syncing())...), say(query("EXECUTE s(1); EXECUTE s(2)")), say(query("EXPLAIN (COSTS off) EXECUTE nobody"))},
 			[]string{"CommandComplete DELETE 1", "CommandComplete DELETE 1"}},
+		{"path moved by a prepared statement", []turn{
+			say(batch(parse("go", "SELECT set_config('search_path', $1, false)"), syncing())...),
+			say(batch(bind("", "go", "archive"), execute("", 0), syncing())...), say(query("SELECT count(*) FROM users")),
+			say(batch(bind("", "go", "public"), execute("", 0), syncing())...), say(query("DELETE FROM users WHERE id = 1")),
+			say(batch(bind("", "go", "archive"), execute("", 0), all("SELECT count(*) FROM users"), bind("", "go", "public"), execute("", 0), all("DELETE FROM users WHERE id = 2"), syncing())...),
+			say(query("SELECT count(*) FROM users"))},
+			[]string{"CommandComplete DELETE 1", "CommandComplete DELETE 1"}},
 		{"prepare in a transaction that is rolled back", []turn{
 			say(query("BEGIN; PREPARE d AS DELETE FROM users WHERE id = 1")), say(query("ROLLBACK")), say(query("EXECUTE d"))},
 			[]string{"CommandComplete DELETE 1"}},

@@ -71,6 +71,13 @@ func TestNames(t *testing.T) {
 		{"a schema before the other", shopTables, []string{
 			"CREATE SCHEMA postgres", show, "CREATE TABLE users (id int)", "INSERT INTO users VALUES (1), (2)", show, del, show,
 			"SELECT count(*) FROM public.users", "DROP SCHEMA postgres CASCADE", show, del}},
+		{"path moved by what was prepared or declared", shopTables, []string{
+			"PREPARE go(text) AS SELECT set_config('search_path', $1, false)", "EXECUTE go('tenant')", del, show, "EXECUTE go('public')", del, show,
+			"EXECUTE go('archive')", show, "BEGIN", "DECLARE c CURSOR FOR SELECT set_config('search_path', 'public', false) FROM generate_series(1, 2)",
+			show, "FETCH c", "DELETE FROM users WHERE id = 2", show, "COMMIT", show,
+			"SET search_path = tenant", show, "UPDATE pg_settings SET setting = 'public' WHERE name = 'search_path'", "DELETE FROM users WHERE id = 3", show}},
+		{"what a DROP reveals", shopTables, []string{
+			"SET search_path = tenant, public", show, "DROP TABLE tenant.users", "DELETE FROM users WHERE id = 4", show}},
 		{"prepared under another path", shopTables, []string{
 			"PREPARE d AS DELETE FROM users WHERE id = 1", "PREPARE r AS SELECT count(*) FROM users", "EXECUTE r", "EXECUTE d", "EXECUTE r", "DEALLOCATE ALL",
 			"SET search_path = tenant", "PREPARE d AS DELETE FROM users WHERE id = 1", "EXECUTE d", show}},
