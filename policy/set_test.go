@@ -140,6 +140,21 @@ func TestAssume(t *testing.T) {
 	}
 }
 
+func TestWarnings(t *testing.T) {
+	countries, users, orders := rel("public.countries", 'r', nil), rel("public.users", 'r', stamp(tz)), rel("public.orders", 'r', nil)
+	countries.OID, users.OID, orders.OID = 1, 2, 3
+	countries.CascadesTo, users.CascadesTo, users.ReferencedBy = []uint32{2}, []uint32{3}, []uint32{3}
+	s := resolve(t, "  - name: public.users\n  - name: public.orders\n", countries, users, orders)
+	w := s.Warnings()
+	if len(w) != 2 || !strings.Contains(w[0].Problem, `"public.orders" has no column "deleted_at"`) ||
+		!strings.Contains(w[1].Problem, `"public.countries", which is not protected`) || w[1].Fix != "Protect public.countries as well." {
+		t.Errorf("%+v", w)
+	}
+	if fmt.Sprint(s.Unfollowed()) != "map[public.users:[public.orders]]" {
+		t.Errorf("%v", s.Unfollowed())
+	}
+}
+
 func TestReferencing(t *testing.T) {
 	countries, users, orders := rel("public.countries", 'r', nil), rel("public.users", 'r', stamp(tz)), rel("public.orders", 'r', stamp(tz))
 	countries.OID, users.OID, orders.OID = 1, 2, 3

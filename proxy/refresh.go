@@ -180,9 +180,15 @@ func (s *Session) unlearned(q *refresh) error {
 
 // report logs what a newly read database lacks, once for each state of it.
 func (s *Session) report(set *policy.Set) {
-	for _, t := range set.Tables() {
-		if t.Problem != "" && s.Snapshots.firstTime(set.Database, t.Problem) {
-			s.Log.Warn("protected table cannot be buried", "database", set.Database, "table", t.String(), "problem", t.Problem, "fix", t.Fix)
+	for _, w := range set.Warnings() {
+		if s.Snapshots.firstTime(set.Database, w.Problem) {
+			s.Log.Warn("the policy cannot be kept in full", "database", set.Database, "table", w.Table, "problem", w.Problem, "fix", w.Fix)
+		}
+	}
+	for table, from := range set.Unfollowed() {
+		if s.Snapshots.firstTime(set.Database, table) {
+			s.Log.Info("foreign keys to a protected table are not followed yet: rows that refer to a deleted row stay as they are",
+				"database", set.Database, "table", table, "referenced_by", fmt.Sprint(from))
 		}
 	}
 }

@@ -193,6 +193,30 @@ func TestDeepStatements(t *testing.T) {
 	}
 }
 
+// The parser's tree repeats what several columns are assigned from, so that a
+// kilobyte could take gigabytes.
+func TestWideAssignments(t *testing.T) {
+	env := shopEnv(t)
+	wide := func(n int) string {
+		return "UPDATE users SET (" + strings.Repeat("a, ", n) + "a) = (SELECT " + strings.Repeat("1, ", n) + "1 FROM users)"
+	}
+	nested := func(n int) string {
+		return strings.Repeat("UPDATE users SET (a, b) = (WITH y AS (", n) + "SELECT 1 FROM users" + strings.Repeat(") SELECT 1, 2)", n)
+	}
+	row := strings.Repeat("UPDATE users SET (a, b, c) = ROW ((WITH y AS (", 20) + "SELECT 1" + strings.Repeat(") SELECT 1), 2, 3)", 20)
+	for _, sql := range []string{wide(3000), wide(700), nested(30), row} {
+		plan := Rewrite(sql, env)
+		if len(plan.Stmts) != 1 || plan.Stmts[0].Refusal == nil || plan.Stmts[0].Refusal.Code != "54001" {
+			t.Errorf("%.60s.. of %d bytes is not refused", sql, len(sql))
+		}
+	}
+	for _, sql := range []string{wide(100), nested(3), "SELECT * FROM users WHERE (id, name) = (1, 'a') OR (id, name) IN ((1, 'b'))"} {
+		if plan := Rewrite(sql, env); len(plan.Stmts) != 1 || plan.Stmts[0].Action != Hidden {
+			t.Errorf("%.60s.. of %d bytes is not rewritten", sql, len(sql))
+		}
+	}
+}
+
 // Lists and chains of AND and OR are flat, however long.
 func TestLongStatements(t *testing.T) {
 	env := shopEnv(t)
@@ -219,6 +243,10 @@ func TestHostileTexts(t *testing.T) {
 		"SELECT * FROM " + strings.Repeat("(users JOIN ", 1<<16), strings.Repeat("users;", 1<<16),
 		"SELECT * FROM users" + strings.Repeat(", users", 5000),
 		strings.Repeat("SELECT * FROM users;", 5000),
+		"WITH c AS (SELECT 1)" + strings.Repeat(", c AS (SELECT 1 FROM users, c)", 20_000) + " SELECT 1",
+		"CREATE TABLE t (" + strings.Repeat("a int, ", 50_000) + "b int);" + strings.Repeat("SELECT 1 FROM users;", 20_000),
+		"DELETE FROM users USING " + strings.Repeat("products b, ", 2000) + "products RETURNING " + strings.Repeat("deleted_at, ", 2000) + "id",
+		"DELETE FROM users RETURNING " + strings.Repeat("(SELECT ", 300) + "1 IN (1" + strings.Repeat(", 1", 20_000) + ")" + strings.Repeat(")", 300),
 	} {
 		Rewrite(sql, env)
 	}

@@ -58,10 +58,11 @@ const catalogQuery = `SELECT pg_catalog.json_build_object(` +
 	`(SELECT pg_catalog.jsonb_agg(DISTINCT d.refobjid::pg_catalog.int8) FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) w.oid ` +
 	`AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass ` +
 	`WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND d.refobjid OPERATOR(pg_catalog.<>) c.oid) END, ` +
-	`'referenced_by', fk.referencing` +
+	`'referenced_by', fk.referencing, 'cascades_to', fk.cascading` +
 	`)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace ` +
 	// grouped once, because pg_constraint has no index on confrelid
-	`LEFT JOIN (SELECT f.confrelid, pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) AS referencing FROM pg_catalog.pg_constraint f ` +
+	`LEFT JOIN (SELECT f.confrelid, pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) AS referencing, ` +
+	`pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) FILTER (WHERE f.confdeltype OPERATOR(pg_catalog.=) 'c'::pg_catalog."char") AS cascading FROM pg_catalog.pg_constraint f ` +
 	`WHERE f.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char" AND f.conrelid OPERATOR(pg_catalog.<>) f.confrelid GROUP BY f.confrelid) fk ON fk.confrelid OPERATOR(pg_catalog.=) c.oid ` +
 	`WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char" ` +
 	`AND n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.name[])))`
@@ -79,6 +80,7 @@ func Decode(field []byte) (*Catalog, error) {
 			Parents      []uint32 `json:"parents"`
 			Reads        []uint32 `json:"reads"`
 			ReferencedBy []uint32 `json:"referenced_by"`
+			CascadesTo   []uint32 `json:"cascades_to"`
 		} `json:"relations"`
 	}
 	if err := json.Unmarshal(field, &answer); err != nil {
@@ -91,7 +93,7 @@ func Decode(field []byte) (*Catalog, error) {
 		}
 		relations[i] = Relation{
 			OID: a.OID, Name: Name{a.Schema, a.Name}, Kind: a.Kind[0],
-			Parents: a.Parents, Reads: a.Reads, ReferencedBy: a.ReferencedBy,
+			Parents: a.Parents, Reads: a.Reads, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo,
 		}
 		for _, c := range a.Columns {
 			relations[i].Columns = append(relations[i].Columns, Column(c))

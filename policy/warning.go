@@ -1,0 +1,60 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tombstone/policy/catalog"
+)
+
+// Warning is something about a database that an operator should know.
+type Warning struct {
+	Table   string
+	Problem string
+	Fix     string
+}
+
+// Warnings lists what this database lacks for the policy to keep its promise:
+// tables that cannot be buried, and ways by which the server itself really
+// deletes protected rows.
+func (s *Set) Warnings() []Warning {
+	var list []Warning
+	for _, t := range s.Tables() {
+		if t.Problem != "" {
+			list = append(list, Warning{t.String(), t.Problem, t.Fix})
+		}
+	}
+	for i := range s.catalog.Relations {
+		r := &s.catalog.Relations[i]
+		if s.tables[r.Name] != nil {
+			continue
+		}
+		for _, oid := range r.CascadesTo {
+			child := s.catalog.ByOID(oid)
+			if child == nil || s.tables[child.Name] == nil {
+				continue
+			}
+			list = append(list, Warning{
+				Table:   child.Name.String(),
+				Problem: fmt.Sprintf("a DELETE from %q, which is not protected, really deletes rows of protected table %q by ON DELETE CASCADE", r.Name.String(), child.Name.String()),
+				Fix:     "Protect " + r.Name.String() + " as well.",
+			})
+		}
+	}
+	slices.SortFunc(list, func(a, b Warning) int { return strings.Compare(a.Table+a.Problem, b.Table+b.Problem) })
+	return list
+}
+
+// Unfollowed lists the foreign keys that point at protected tables: rows that
+// refer to a buried row stay as they are, since nothing is deleted that ON
+// DELETE could act on.
+func (s *Set) Unfollowed() map[string][]catalog.Name {
+	keys := map[string][]catalog.Name{}
+	for _, t := range s.tables {
+		if len(t.ReferencedBy) > 0 {
+			keys[t.String()] = t.ReferencedBy
+		}
+	}
+	return keys
+}
