@@ -170,7 +170,7 @@ func (r *rewriter) utility(m any) Changes {
 	}
 	r.stmt.Kind = "ddl"
 	r.forbidden("define", m)
-	switch m.(type) {
+	switch x := m.(type) {
 	case *pg.CreateStmt, *pg.AlterTableStmt, *pg.ViewStmt, *pg.CreateSeqStmt, *pg.AlterSeqStmt:
 		// They change what the names in them mean, and no other's.
 		return ChangesCatalog | ChangesNames
@@ -178,7 +178,7 @@ func (r *rewriter) utility(m any) Changes {
 		// What hangs on the thing dropped goes too, whatever its name.
 		return ChangesCatalog | ChangesNames | Reveals
 	case *pg.RenameStmt:
-		if x := m.(*pg.RenameStmt); x.RenameType != pg.ObjectType_OBJECT_SCHEMA {
+		if x.RenameType != pg.ObjectType_OBJECT_SCHEMA {
 			return ChangesCatalog | ChangesNames | Reveals
 		}
 	}
