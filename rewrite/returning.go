@@ -181,7 +181,7 @@ func (o *oldRow) item(c *pg.ColumnRef, named bool) {
 			}
 			list = append(list, rest...)
 		}
-		o.replaceItem(c, strings.Join(list, ", "))
+		o.put(c, strings.Join(list, ", "), true, named) // the server ignores a name for several columns
 	case marker:
 		o.replaceItem(c, o.null()+as(named, o.table.Marker))
 	case wholeRow:
@@ -533,14 +533,16 @@ func (o *oldRow) others() ([]string, bool) {
 }
 
 // replace puts words where a column reference stands.
-func (o *oldRow) replace(c *pg.ColumnRef, words string) { o.put(c, words, false) }
+func (o *oldRow) replace(c *pg.ColumnRef, words string) { o.put(c, words, false, false) }
 
 // replaceItem puts words where an item stands that is nothing but a column
 // reference. Parentheses around it go too: they cannot hold AS, and would make
 // one row of several columns.
-func (o *oldRow) replaceItem(c *pg.ColumnRef, words string) { o.put(c, words, true) }
+func (o *oldRow) replaceItem(c *pg.ColumnRef, words string) { o.put(c, words, true, false) }
 
-func (o *oldRow) put(c *pg.ColumnRef, words string, item bool) {
+// put replaces a column reference; with item the parentheses around it too,
+// and with label the name behind it.
+func (o *oldRow) put(c *pg.ColumnRef, words string, item, label bool) {
 	i := o.at(c.Location)
 	if i < 0 {
 		o.refuse("internal", c.Location)
@@ -553,6 +555,12 @@ func (o *oldRow) put(c *pg.ColumnRef, words string, item bool) {
 	from := i
 	for item && o.is(from-1, '(') && o.is(end, ')') {
 		from, end = from-1, end+1
+	}
+	if label {
+		if o.word(end, "as") {
+			end++
+		}
+		end = min(o.identEnd(end), len(o.toks))
 	}
 	o.edit(o.start(from), o.end(end-1), words)
 	if !*o.done {
