@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"tombstone/proxy/wire"
 	"tombstone/rewrite"
+	"tombstone/rewrite/lex"
 )
 
 // Limits on a client's messages in bytes. The server has the same for small
@@ -207,7 +209,9 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 
 func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
 	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names})
-	s.ToServer = encode(s.ToServer, &pgproto3.Query{String: plan.Apply(sql)})
+	out := append(s.ToServer, 'Q', 0, 0, 0, 0)
+	out = append(plan.Append(out, sql, s.tokens(sql)), 0)
+	s.ToServer = sized(out, len(s.ToServer))
 }
 
 // sentinel is a statement that fails when it is analysed.
@@ -261,7 +265,9 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	case plan.Edited():
 		r.sql = sql
 		s.request(r)
-		s.ToServer = appendParse(s.ToServer, name, plan.Apply(sql), f.Rest())
+		out := append(append(append(s.ToServer, 'P', 0, 0, 0, 0), name...), 0)
+		out = append(plan.Append(out, sql, s.tokens(sql)), 0)
+		s.ToServer = sized(append(out, f.Rest()...), len(s.ToServer))
 	default:
 		s.request(r)
 		s.ToServer = append(s.ToServer, part.Raw...)
@@ -272,15 +278,19 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	return true, nil
 }
 
-// appendParse appends a Parse whose parameter types are copied as they came.
-func appendParse(dst, name []byte, sql string, types []byte) []byte {
-	size := 4 + len(name) + 1 + len(sql) + 1 + len(types)
-	dst = append(dst, 'P', byte(size>>24), byte(size>>16), byte(size>>8), byte(size))
-	dst = append(dst, name...)
-	dst = append(dst, 0)
-	dst = append(dst, sql...)
-	dst = append(dst, 0)
-	return append(dst, types...)
+// sized writes the length of the message that starts at that place.
+func sized(out []byte, start int) []byte {
+	binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
+	return out
+}
+
+// tokens returns the tokens of the text that was planned last if it is sql,
+// which is not so for the empty text of a refusal.
+func (s *Session) tokens(sql string) []lex.Token {
+	if sql == "" {
+		return nil
+	}
+	return s.scratch.Tokens()
 }
 
 // plan decides what becomes of a text. It returns nil if that depends on
@@ -296,6 +306,7 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 		if set != nil && set != s.env.Set {
 			s.env.Set = set
 			s.names++
+			s.named()
 		}
 		s.reread = s.reread || due
 	}
@@ -308,7 +319,7 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	// In a transaction that has failed nothing is looked up, and nothing runs.
 	s.env.Stale = (s.stale || s.reread) && (s.status != 'E' || s.batch)
 	s.env.Encoding = s.encoding
-	plan := rewrite.Rewrite(sql, &s.env)
+	plan := s.Plans.Rewrite(sql, &s.env, &s.scratch)
 	if plan.Stale {
 		if !idle {
 			s.drain()

@@ -14,6 +14,7 @@ import (
 
 	"tombstone/config"
 	"tombstone/policy"
+	"tombstone/rewrite"
 )
 
 // Options says how a Server is to work.
@@ -28,6 +29,10 @@ type Options struct {
 	Log            *slog.Logger  // nil for slog.Default
 	Observer       Observer      // nil for none
 }
+
+// planCacheBytes bounds the memory for plans of statements seen before, in
+// bytes, for all sessions together.
+const planCacheBytes = 32 << 20
 
 // Server accepts clients and owns their sessions.
 type Server struct {
@@ -83,7 +88,7 @@ func Listen(o Options) (*Server, error) {
 		log:      o.Log,
 		limit:    int64(o.Connections),
 		settings: Settings{
-			Policy: o.Policy, Snapshots: NewSnapshots(o.CatalogMaxAge), StatementBytes: o.StatementBytes,
+			Policy: o.Policy, Snapshots: NewSnapshots(o.CatalogMaxAge), Plans: rewrite.NewCache(planCacheBytes), StatementBytes: o.StatementBytes,
 			Literals: o.Literals, Log: o.Log, Observer: o.Observer, Now: time.Now,
 		},
 	}, nil
@@ -176,6 +181,9 @@ func (s *Server) dial(ctx context.Context) (net.Conn, error) {
 	d := net.Dialer{Timeout: dialTimeout}
 	return d.DialContext(ctx, s.upstream.Network, s.upstream.Address)
 }
+
+// PlanCache returns what the cache of plans has done and holds.
+func (s *Server) PlanCache() rewrite.CacheStats { return s.settings.Plans.Stats() }
 
 // Close frees the address of a server whose Serve is never called.
 func (s *Server) Close() error { return s.listener.Close() }

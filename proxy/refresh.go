@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -162,12 +164,18 @@ func (s *Session) learn(q *refresh) error {
 			return nil
 		}
 	}
+	s.named()
 	if s.firstRFQ != nil {
 		s.ToClient = append(s.ToClient, s.firstRFQ...)
 		s.firstRFQ = nil
 	}
 	s.serverSink = discard
 	return nil
+}
+
+// named notes that the names in scope or the Set are others now.
+func (s *Session) named() {
+	s.env.Key = strconv.FormatUint(s.env.Set.Version, 10) + "\x00" + strings.Join(s.env.Path, "\x00") + "\x00\x00" + strings.Join(s.env.Temp, "\x00")
 }
 
 // unlearned ends the session: without knowing the names nothing that it sends

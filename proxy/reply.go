@@ -106,8 +106,8 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 		s.doomed = true
 		return s.pass(part)
 	}
-	if refusal, sql := s.refusal(r, notice); refusal != nil {
-		s.ToClient = s.appendRefusal(s.ToClient, refusal, sql)
+	if refusal, plan, sql := s.refusal(r, notice); refusal != nil {
+		s.ToClient = s.appendRefusal(s.ToClient, refusal, plan.Place(sql, refusal), sql)
 	} else if ok && s.position(r, &notice) {
 		s.ToClient = notice.Append(s.ToClient, 'E')
 	} else if err := s.pass(part); err != nil {
@@ -124,15 +124,15 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 	return nil
 }
 
-// refusal returns the refusal that an error stands for and the text that was
-// refused, or nil if the error is the server's own.
-func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, string) {
+// refusal returns the refusal that an error stands for, and the plan and text
+// that were refused, or nil if the error is the server's own.
+func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, *rewrite.Plan, string) {
 	plan, sql := r.plan, r.sql
 	if p := s.portals[r.port]; r.kind == execute && p != nil {
 		plan, sql = p.plan, p.sql
 	}
 	if plan == nil {
-		return nil, ""
+		return nil, nil, ""
 	}
 	code := notice.Get('C')
 	mine := (code == "42703" || code == "26000") && strings.Contains(notice.Get('M'), rewrite.Sentinel)
@@ -141,16 +141,16 @@ func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, str
 		// The text of several statements that the server can read but we
 		// cannot: it says so without a position.
 		if mine || code == "42601" && notice.Get('P') == "" {
-			return plan.Refusal, sql
+			return plan.Refusal, plan, sql
 		}
 	case mine && r.stmt < len(plan.Stmts):
-		return plan.Stmts[r.stmt].Refusal, sql
+		return plan.Stmts[r.stmt].Refusal, plan, sql
 	}
-	return nil, ""
+	return nil, nil, ""
 }
 
 // appendRefusal appends the error that tells a client of a refusal.
-func (s *Session) appendRefusal(dst []byte, f *rewrite.Refusal, sql string) []byte {
+func (s *Session) appendRefusal(dst []byte, f *rewrite.Refusal, offset int, sql string) []byte {
 	n := wire.Notice{{Code: 'S', Value: "ERROR"}, {Code: 'V', Value: "ERROR"}, {Code: 'C', Value: f.Code}, {Code: 'M', Value: f.Message}}
 	if f.Detail != "" {
 		n = append(n, wire.NoticeField{Code: 'D', Value: f.Detail})
@@ -158,8 +158,8 @@ func (s *Session) appendRefusal(dst []byte, f *rewrite.Refusal, sql string) []by
 	if f.Hint != "" {
 		n = append(n, wire.NoticeField{Code: 'H', Value: f.Hint})
 	}
-	if f.Offset >= 0 {
-		at := rewrite.Position(sql, f.Offset, s.multibyte())
+	if offset >= 0 {
+		at := rewrite.Position(sql, offset, s.multibyte())
 		n = append(n, wire.NoticeField{Code: 'P', Value: strconv.Itoa(at)})
 	}
 	return n.Append(dst, 'E')

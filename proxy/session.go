@@ -17,6 +17,7 @@ import (
 type Settings struct {
 	Policy         *policy.Policy
 	Snapshots      *Snapshots
+	Plans          *rewrite.Cache
 	StatementBytes int // largest text of a Query or Parse that is read
 	Literals       bool
 	Log            *slog.Logger
@@ -53,6 +54,7 @@ type Session struct {
 	serverSink sink // the same from the server
 
 	env     rewrite.Env
+	scratch rewrite.Scratch
 	names   uint64 // grows whenever the names or the Set in env become others
 	stale   bool   // names may have changed since they were read
 	reread  bool   // relations too

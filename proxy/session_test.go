@@ -15,6 +15,7 @@ import (
 	"tombstone/config"
 	"tombstone/policy"
 	"tombstone/proxy/wire"
+	"tombstone/rewrite"
 )
 
 const testPolicy = `
@@ -44,7 +45,7 @@ func newTable(t testing.TB) *table {
 	}
 	now := time.Unix(1, 0)
 	return &table{t: t, Session: NewSession(&Settings{
-		Policy: policy.New(c.Tables), Snapshots: NewSnapshots(time.Hour), StatementBytes: 1 << 20,
+		Policy: policy.New(c.Tables), Snapshots: NewSnapshots(time.Hour), Plans: rewrite.NewCache(1 << 20), StatementBytes: 1 << 20,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Observer: silent{}, Now: func() time.Time { return now },
 	})}
 }

@@ -48,11 +48,11 @@ func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 			rule = BuryDelete
 			tests = append([]string{r.test(x.Relation, table, l.bare[x.Relation.Relname] > 1)}, tests...)
 		}
-		r.edit(r.start(from-2), r.end(from-2), "UPDATE")
+		r.replace(from-2, from-2, "UPDATE")
 		r.drop(from-1, from-1)
-		r.insert(r.end(to-1), " SET "+quote(table.Marker)+" = "+r.now())
+		r.putAfter(to-1, " SET "+quote(table.Marker)+" = "+r.now())
 		if len(x.UsingClause) > 0 {
-			r.edit(r.start(to), r.end(to), "FROM")
+			r.replace(to, to, "FROM")
 		}
 		r.touch(table, rule, x.Relation.Location, Buried)
 	}
@@ -65,25 +65,6 @@ func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 		r.returning(x, table, sc, l.bare[x.Relation.Relname] > 1)
 	}
 	return table
-}
-
-// drop takes tokens out of the text, with the blanks before them unless a
-// comment stands there.
-func (r *rewriter) drop(from, to int) {
-	at := r.start(from)
-	if from > 0 {
-		for at > r.end(from-1) && isBlank(r.sql[at-1]) {
-			at--
-		}
-		if at != r.end(from-1) {
-			at = r.start(from) // behind a comment, which may need its line's end
-		}
-	}
-	r.edit(at, r.end(to), "")
-}
-
-func isBlank(c byte) bool {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'
 }
 
 // now writes the time of a deletion. A schema that stands before pg_catalog in

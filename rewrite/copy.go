@@ -59,8 +59,8 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 		return
 	}
 	end := r.nameEnd(i)
-	r.insert(r.start(i), "(SELECT "+columns+" FROM ONLY ")
-	r.insert(r.end(end-1), " WHERE "+r.test(x.Relation, table, false)+")")
+	r.putBefore(i, "(SELECT "+columns+" FROM ONLY ")
+	r.putAfter(end-1, " WHERE "+r.test(x.Relation, table, false)+")")
 	if len(x.Attlist) > 0 && r.is(end, '(') {
 		r.drop(end, r.closing(end))
 	}

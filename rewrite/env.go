@@ -10,6 +10,10 @@ type Env struct {
 	Path []string // effective search_path: existing schemas, pg_catalog and the temporary one included
 	Temp []string // the session's temporary relations
 
+	// Key names Set, Path and Temp: two environments with one Key mean the same.
+	// Without it plans are not kept by shape.
+	Key string
+
 	// Stale says that Set, Path or Temp may be out of date. A plan that
 	// depends on them comes back as Plan.Stale.
 	Stale bool

@@ -127,8 +127,8 @@ func (r *rewriter) reference(rv *pg.RangeVar, sample *pg.RangeTableSample, where
 		r.refuse("internal", rv.Location)
 		return
 	}
-	r.insert(r.start(from), "(")
-	r.insert(r.end(to-1), " JOIN (SELECT) AS "+r.name()+" ON "+test+")")
+	r.putBefore(from, "(")
+	r.putAfter(to-1, " JOIN (SELECT) AS "+r.name()+" ON "+test+")")
 	r.touch(table, HideJoin, rv.Location, Hidden)
 }
 
@@ -221,7 +221,7 @@ func (r *rewriter) where(i int, has bool, tests []string) {
 			r.refuse("internal", -1)
 			return
 		}
-		r.insert(r.end(stop-1), " WHERE "+test)
+		r.putAfter(stop-1, " WHERE "+test)
 		return
 	}
 	if !r.word(stop, "where") {
@@ -233,8 +233,8 @@ func (r *rewriter) where(i int, has bool, tests []string) {
 		r.refuse("internal", -1)
 		return
 	}
-	r.insert(r.start(stop+1), "(")
-	r.insert(r.end(end-1), ") AND "+test)
+	r.putBefore(stop+1, "(")
+	r.putAfter(end-1, ") AND "+test)
 }
 
 // isTableCommand tells TABLE t from SELECT * FROM t, which have one tree.
@@ -264,9 +264,9 @@ func (r *rewriter) tableCommand(rv *pg.RangeVar, sc *scope) {
 		return
 	}
 	from, to := r.relation(r.at(rv.Location))
-	r.edit(r.start(from-1), r.end(from-1), "SELECT * FROM")
-	r.plan.Edits[len(r.plan.Edits)-1].Near = -1 // TABLE has no list to point at
-	r.insert(r.end(to-1), " WHERE "+r.test(rv, table, false))
+	r.replace(from-1, from-1, "SELECT * FROM")
+	r.plan.changes[len(r.plan.changes)-1].silent = true // TABLE has no list to point at
+	r.putAfter(to-1, " WHERE "+r.test(rv, table, false))
 	r.touch(table, HideTable, rv.Location, Hidden)
 }
 

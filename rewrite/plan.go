@@ -2,14 +2,15 @@ package rewrite
 
 import (
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
 // Plan says what is to be done with one message's SQL text: what to send
 // instead, and how to turn the replies back. It is immutable once returned.
 type Plan struct {
-	Edits []Edit // sorted by Start; they do not overlap
+	changes []change // in the order of the text; they do not overlap
+	whole   bool     // nothing is known of the text, and all of it is refused
+
 	Stmts []Stmt // one for each statement of the text, in order; nil if the text was passed without a parse
 
 	// Unparsed: the parser rejects the text. If it names something protected
@@ -29,13 +30,6 @@ type Plan struct {
 	// Depends: under other names in scope, or another Set, the plan could be
 	// another. A statement that is kept and run later has to be planned again.
 	Depends bool
-}
-
-// Edit replaces the bytes Start..End of the client's text.
-type Edit struct {
-	Start, End int
-	Text       string
-	Near       int // start of the client's token that stands for an error inside Text, -1 if none does
 }
 
 // Stmt is what became of one statement.
@@ -109,32 +103,19 @@ func (p *Plan) Same(q *Plan) bool {
 	if p.Unparsed != q.Unparsed || p.Probe != q.Probe || p.Stale != q.Stale {
 		return false
 	}
-	return slices.Equal(p.Edits, q.Edits)
+	return p.whole == q.whole && slices.Equal(p.changes, q.changes)
 }
 
 // Edited reports whether the server is to get another text than the client's.
-func (p *Plan) Edited() bool { return len(p.Edits) > 0 }
+func (p *Plan) Edited() bool { return p.whole || len(p.changes) > 0 }
 
-// Apply returns the text for the server. sql must be the text that was planned.
+// Apply returns the text for the server. sql must be the text that was
+// planned, or one of the same shape.
 func (p *Plan) Apply(sql string) string {
-	if len(p.Edits) == 0 {
+	if !p.Edited() {
 		return sql
 	}
-	size := len(sql)
-	for i := range p.Edits {
-		size += len(p.Edits[i].Text)
-	}
-	var b strings.Builder
-	b.Grow(size)
-	at := 0
-	for i := range p.Edits {
-		e := &p.Edits[i]
-		b.WriteString(sql[at:e.Start])
-		b.WriteString(e.Text)
-		at = e.End
-	}
-	b.WriteString(sql[at:])
-	return b.String()
+	return string(p.Append(nil, sql, nil))
 }
 
 // Original maps a position in the edited text to the client's text. Both are
@@ -142,24 +123,25 @@ func (p *Plan) Apply(sql string) string {
 // character of its own unless utf8. A position inside text that the client
 // did not write maps to the nearest token that it did.
 func (p *Plan) Original(sql string, position int, multibyte bool) int {
-	if len(p.Edits) == 0 || position < 1 {
+	if !p.Edited() || position < 1 {
 		return position
 	}
+	edits := p.Edits(sql)
 	target := position - 1 // characters before the position
 	var offset int         // the same place in sql, in bytes
 	at, seen := 0, 0       // bytes of sql, characters of the edited text
 	for i := 0; ; i++ {
 		end := len(sql)
-		if i < len(p.Edits) {
-			end = p.Edits[i].Start
+		if i < len(edits) {
+			end = edits[i].Start
 		}
-		if n := count(sql[at:end], multibyte); seen+n > target || i == len(p.Edits) {
+		if n := count(sql[at:end], multibyte); seen+n > target || i == len(edits) {
 			offset = at + bytesOf(sql[at:end], target-seen, multibyte)
 			break
 		} else {
 			seen += n
 		}
-		e := &p.Edits[i]
+		e := &edits[i]
 		n := count(e.Text, multibyte)
 		if seen+n > target {
 			if e.Near < 0 {

@@ -12,7 +12,8 @@ type Refusal struct {
 	Message string
 	Detail  string
 	Hint    string
-	Offset  int // where in the client's text, in bytes; -1 if nowhere in particular
+	Offset  int // where in the text that was planned, in bytes; -1 if nowhere in particular
+	token   int // the token there: the same in every text of its shape
 }
 
 func (r *Refusal) Error() string { return r.Message }

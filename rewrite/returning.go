@@ -46,9 +46,9 @@ func (o *oldRow) list(targets []*pg.Node) {
 			o.item(c, t.Name != "")
 			continue
 		}
-		edits := len(o.plan.Edits)
+		edits := len(o.plan.changes)
 		o.inside(unwrap(t.Val), false)
-		if t.Name == "" && len(o.plan.Edits) > edits {
+		if t.Name == "" && len(o.plan.changes) > edits {
 			o.keepName(t)
 		}
 	}
@@ -77,7 +77,7 @@ func (o *oldRow) keepName(t *pg.ResTarget) {
 			i = o.closing(i)
 		}
 	}
-	o.insert(o.end(i-1), " AS "+quote(name))
+	o.putAfter(i-1, " AS "+quote(name))
 }
 
 // figureName names a column of a result as the server does where the query
@@ -562,7 +562,7 @@ func (o *oldRow) put(c *pg.ColumnRef, words string, item, label bool) {
 		}
 		end = min(o.identEnd(end), len(o.toks))
 	}
-	o.edit(o.start(from), o.end(end-1), words)
+	o.rewriter.replace(from, end-1, words)
 	if !*o.done {
 		*o.done = true
 		o.touch(o.table, ReturnOld, c.Location, Buried)

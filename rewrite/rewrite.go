@@ -54,7 +54,7 @@ func Rewrite(sql string, env *Env) *Plan {
 			return &Plan{Stale: true}
 		}
 	}
-	r.plan.Edits = sorted(r.plan.Edits)
+	slices.SortStableFunc(r.plan.changes, func(a, b change) int { return int(a.order() - b.order()) })
 	return r.plan
 }
 
@@ -93,13 +93,15 @@ type rewriter struct {
 
 // raw plans one statement and adds its edits, or the one edit that refuses it.
 func (r *rewriter) raw(raw *pg.RawStmt) {
-	first, last := r.span(raw)
+	from, to := r.span(raw)
+	first, last := r.start(from), r.end(to)
 	r.plan.Stmts = append(r.plan.Stmts, Stmt{start: first, end: last})
 	r.stmt = &r.plan.Stmts[len(r.plan.Stmts)-1]
 	r.conflict, r.forbid, r.setsConfig = -1, "", false
-	edits := len(r.plan.Edits)
+	edits := len(r.plan.changes)
 	changes := r.statement(unwrap(raw.Stmt))
-	if r.stmt.Refusal != nil {
+	if f := r.stmt.Refusal; f != nil {
+		f.token = r.at(int32(f.Offset))
 		r.stmt.Action, r.stmt.Tag, r.stmt.PrepareTag = Refused, TagAsSent, TagAsSent
 		r.stmt.Prepare, r.stmt.Execute, r.stmt.Deallocate, r.stmt.ForgetAll = "", "", "", false
 		words := sentinelSQL
@@ -107,28 +109,26 @@ func (r *rewriter) raw(raw *pg.RawStmt) {
 		case *pg.TruncateStmt, *pg.CopyStmt, *pg.VariableSetStmt, *pg.ViewStmt, *pg.RuleStmt, *pg.CreateFunctionStmt, *pg.PrepareStmt:
 			words = sentinelUtility
 		}
-		r.plan.Edits = append(r.plan.Edits[:edits], Edit{first, last, words, first})
+		r.plan.changes = r.plan.changes[:edits]
+		r.replace(from, to, words)
 		return
 	}
 	r.plan.Changes |= changes
 	r.after(changes, first, last)
 }
 
-// span returns the first byte of a statement and the one after its last
-// token, without the semicolon.
-func (r *rewriter) span(raw *pg.RawStmt) (first, last int) {
+// span returns the first and the last token of a statement, without the
+// semicolon. The parser found a statement there, so there are some.
+func (r *rewriter) span(raw *pg.RawStmt) (from, to int) {
 	end := len(r.sql)
 	if raw.StmtLen > 0 {
 		end = int(raw.StmtLocation + raw.StmtLen)
 	}
-	i, j := r.before(int(raw.StmtLocation))+1, r.before(end)
-	for r.is(j, ';') {
-		j--
+	from, to = r.before(int(raw.StmtLocation))+1, r.before(end)
+	for to > from && r.is(to, ';') {
+		to--
 	}
-	if i >= len(r.toks) || j < i {
-		return int(raw.StmtLocation), end
-	}
-	return r.start(i), r.end(j)
+	return from, max(to, from)
 }
 
 // after keeps what later statements of the same text must know of this one.
@@ -161,41 +161,6 @@ func (r *rewriter) after(changes Changes, first, last int) {
 	}
 }
 
-// edit replaces the bytes from..to by words, with a blank where they would
-// run into the client's own: 'x'ORDER BY needs none, NULL ORDER BY does.
-func (r *rewriter) edit(from, to int, words string) {
-	before, after := from > 0 && inWord(r.sql[from-1]), to < len(r.sql) && inWord(r.sql[to])
-	switch {
-	case words == "":
-		if before && after {
-			words = " "
-		}
-	default:
-		if before && inWord(words[0]) {
-			words = " " + words
-		}
-		if after && inWord(words[len(words)-1]) {
-			words += " "
-		}
-	}
-	near := from
-	if from == to {
-		if i := r.before(from); i >= 0 {
-			near = r.start(i)
-		}
-	}
-	r.plan.Edits = append(r.plan.Edits, Edit{from, to, words, near})
-}
-
-// inWord reports whether a byte can be part of a name, a number or a quoted
-// token, so that two of them side by side may read as one.
-func inWord(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80 || strings.IndexByte("_$'\"&", c) >= 0
-}
-
-// insert puts words at a byte offset.
-func (r *rewriter) insert(at int, words string) { r.edit(at, at, words) }
-
 // refuse makes the statement refused, by the first reason that is found.
 func (r *rewriter) refuse(rule string, offset int32, args ...any) {
 	if r.stmt.Refusal == nil {
@@ -209,23 +174,30 @@ func (r *rewriter) touch(table *policy.Table, rule *Rule, offset int32, action A
 	r.stmt.Action = max(r.stmt.Action, action)
 }
 
-// sorted orders edits by place. Several at one place keep the order in which
-// they were made: an inner one first.
-func sorted(edits []Edit) []Edit {
-	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Start - b.Start })
-	return edits
-}
-
-// name returns a name that the client's text does not have.
+// name returns a name that no identifier of the client's text has a part of.
+// Literals and comments do not matter: texts that differ only in them have one
+// plan.
 func (r *rewriter) name() string {
 	if r.own == "" {
 		r.own = "_t"
-		for lower := strings.ToLower(r.sql); strings.Contains(lower, r.own); {
+		for r.taken(r.own) {
 			r.own += "_"
 		}
 	}
 	r.serial++
 	return r.own + strconv.Itoa(r.serial)
+}
+
+func (r *rewriter) taken(prefix string) bool {
+	for i := range r.toks {
+		switch k := &r.toks[i]; k.Kind {
+		case lex.Ident, lex.QuotedIdent, lex.UIdent:
+			if strings.Contains(k.Name(r.sql), prefix) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // misread tells whether the server may read the text otherwise than our
@@ -262,7 +234,7 @@ func unparsed(mentions bool, err error) *Plan {
 // RefuseWhole plans the refusal of a text of which nothing more is known.
 func RefuseWhole(sql string, why *Refusal) *Plan {
 	return &Plan{
-		Edits: []Edit{{0, len(sql), sentinelSQL, 0}},
+		whole: true,
 		Stmts: []Stmt{{Kind: "other", Action: Refused, Refusal: why, end: len(sql)}},
 	}
 }

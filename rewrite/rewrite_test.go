@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	pg "github.com/pganalyze/pg_query_go/v5"
+
 	"tombstone/rewrite/lex"
 )
 
@@ -40,9 +42,9 @@ func check(t *testing.T, sql string, env *Env) {
 		return
 	}
 	at := 0
-	for _, e := range plan.Edits {
+	for _, e := range plan.Edits(sql) {
 		if e.Start < at || e.End < e.Start || e.End > len(sql) || e.Near < -1 || e.Near > len(sql) {
-			t.Fatalf("edits overlap or lie outside of %q: %+v", sql, plan.Edits)
+			t.Fatalf("edits overlap or lie outside of %q: %+v", sql, plan.Edits(sql))
 		}
 		at = e.End
 	}
@@ -277,3 +279,6 @@ func TestQuote(t *testing.T) {
 		}
 	}
 }
+
+// parseOnly is the parser by itself, for comparison.
+func parseOnly(sql string) (*pg.ParseResult, error) { return pg.Parse(sql) }

@@ -131,14 +131,14 @@ func (r *rewriter) buryAll(tables []*policy.Table, refs []*pg.RangeVar) {
 			if !final {
 				opening = "WITH " + opening
 			}
-			r.edit(r.start(first), r.end(first), opening)
+			r.replace(first, first, opening)
 			if from-1 > first { // TRUNCATE TABLE
 				r.drop(first+1, from-1)
 			}
 		case final:
-			r.edit(r.start(from-1), r.end(from-1), " "+opening) // in place of the comma
+			r.replace(from-1, from-1, " "+opening) // in place of the comma
 		default:
-			r.insert(r.end(from-1), " "+opening)
+			r.putAfter(from-1, " "+opening)
 		}
 		closing := " SET " + quote(t.Marker) + " = " + r.now() + " WHERE " + quote(refs[i].Relname) + "." + quote(t.Marker) + " IS NULL"
 		if refs[i].Schemaname != "" {
@@ -147,7 +147,7 @@ func (r *rewriter) buryAll(tables []*policy.Table, refs []*pg.RangeVar) {
 		if !final {
 			closing += ")"
 		}
-		r.insert(r.end(to-1), closing)
+		r.putAfter(to-1, closing)
 		r.touch(t, BuryAll, refs[i].Location, Buried)
 		if final && to <= last {
 			r.drop(to, last) // CONTINUE IDENTITY, RESTRICT

@@ -1,0 +1,211 @@
+package rewrite
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"tombstone/rewrite/lex"
+)
+
+// Cache keeps plans by shape, for all sessions. What it holds is bounded in
+// bytes; the plans that go are chosen by SIEVE: oldest first, but one that was
+// used since the hand last passed it is passed over once (Zhang et al., NSDI
+// 2024). A flood of shapes that are seen once does not drive out those in use.
+//
+// Nothing has to be invalidated: a key names all that its plan depends on, so
+// under another Set, search_path or transaction there is another key.
+type Cache struct {
+	seed   maphash.Seed
+	shards [16]shard
+
+	hits, misses, evictions atomic.Uint64
+}
+
+// CacheStats is what a cache has done and holds.
+type CacheStats struct {
+	Hits, Misses, Evictions uint64
+	Entries                 int
+	Bytes                   int
+}
+
+// NewCache makes a cache that holds at most that many bytes.
+func NewCache(bytes int) *Cache {
+	c := &Cache{seed: maphash.MakeSeed()}
+	for i := range c.shards {
+		c.shards[i].limit = bytes / len(c.shards)
+		c.shards[i].entries = map[string]*entry{}
+		c.shards[i].flights = map[string]*flight{}
+	}
+	return c
+}
+
+// Stats returns what the cache has done and holds.
+func (c *Cache) Stats() CacheStats {
+	s := CacheStats{Hits: c.hits.Load(), Misses: c.misses.Load(), Evictions: c.evictions.Load()}
+	for i := range c.shards {
+		h := &c.shards[i]
+		h.mu.Lock()
+		s.Entries += len(h.entries)
+		s.Bytes += h.bytes
+		h.mu.Unlock()
+	}
+	return s
+}
+
+// Rewrite plans a text as [Rewrite] does, from memory where a text of its
+// shape has been planned. Of several callers that miss at once one plans.
+func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
+	s.valid = false
+	if !env.ordinary(sql) {
+		return Rewrite(sql, env)
+	}
+	var err error
+	if s.toks, err = lex.Scan(s.toks[:0], sql); err != nil {
+		return Rewrite(sql, env)
+	}
+	s.valid = true
+	if !s.shape(sql, env) {
+		return Rewrite(sql, env)
+	}
+	h := &c.shards[maphash.Bytes(c.seed, s.key)%uint64(len(c.shards))]
+	h.mu.Lock()
+	if e := h.entries[string(s.key)]; e != nil {
+		e.visited = true
+		h.mu.Unlock()
+		c.hits.Add(1)
+		return e.plan
+	}
+	if f := h.flights[string(s.key)]; f != nil {
+		h.mu.Unlock()
+		<-f.done
+		if f.plan != nil {
+			c.hits.Add(1)
+			return f.plan
+		}
+		c.misses.Add(1)
+		return Rewrite(sql, env)
+	}
+	f := &flight{done: make(chan struct{})}
+	key := string(s.key)
+	h.flights[key] = f
+	h.mu.Unlock()
+
+	c.misses.Add(1)
+	var plan *Plan
+	defer func() {
+		h.mu.Lock()
+		delete(h.flights, key)
+		if f.plan != nil {
+			c.evictions.Add(uint64(h.add(key, f.plan)))
+		}
+		h.mu.Unlock()
+		close(f.done)
+	}()
+	plan = Rewrite(sql, env)
+	if cacheable(plan) {
+		f.plan = plan
+	}
+	return plan
+}
+
+// flight is a text being planned. plan stays nil if it holds for that text
+// only.
+type flight struct {
+	done chan struct{}
+	plan *Plan
+}
+
+// shard is a part of the cache with a lock of its own.
+type shard struct {
+	mu      sync.Mutex
+	limit   int
+	bytes   int
+	entries map[string]*entry
+	flights map[string]*flight
+
+	newest, oldest, hand *entry
+}
+
+type entry struct {
+	key          string
+	plan         *Plan
+	size         int
+	visited      bool
+	newer, older *entry
+}
+
+// add puts a plan in and returns how many went to make room. One that would
+// take up a quarter of the shard is not kept.
+func (h *shard) add(key string, plan *Plan) (evicted int) {
+	e := &entry{key: key, plan: plan, size: len(key) + plan.size() + entrySize}
+	if e.size > h.limit/4 || h.entries[key] != nil {
+		return 0
+	}
+	for h.bytes+e.size > h.limit && h.oldest != nil {
+		h.evict()
+		evicted++
+	}
+	e.older = h.newest
+	if h.newest != nil {
+		h.newest.newer = e
+	} else {
+		h.oldest = e
+	}
+	h.newest = e
+	h.entries[key] = e
+	h.bytes += e.size
+	return evicted
+}
+
+// evict takes out the first entry that was not used since the hand passed.
+func (h *shard) evict() {
+	e := h.hand
+	if e == nil {
+		e = h.oldest
+	}
+	for e.visited {
+		e.visited = false
+		if e = e.newer; e == nil {
+			e = h.oldest
+		}
+	}
+	h.hand = e.newer
+	if e.newer != nil {
+		e.newer.older = e.older
+	} else {
+		h.newest = e.older
+	}
+	if e.older != nil {
+		e.older.newer = e.newer
+	} else {
+		h.oldest = e.newer
+	}
+	delete(h.entries, e.key)
+	h.bytes -= e.size
+}
+
+// Rough sizes in bytes, of the structures and of what a map spends on an entry.
+const (
+	entrySize  = 192
+	planSize   = 160
+	stmtSize   = 208
+	touchSize  = 48
+	changeSize = 40
+)
+
+// size estimates the memory that a plan takes.
+func (p *Plan) size() int {
+	n := planSize + len(p.changes)*changeSize + len(p.Stmts)*stmtSize
+	for i := range p.changes {
+		n += len(p.changes[i].words)
+	}
+	for i := range p.Stmts {
+		s := &p.Stmts[i]
+		n += len(s.Touched) * touchSize
+		if s.Refusal != nil {
+			n += 128 + len(s.Refusal.Message) + len(s.Refusal.Hint) + len(s.Refusal.Detail)
+		}
+	}
+	return n
+}
