@@ -78,6 +78,7 @@ func start(c *config.Config, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	metrics.ReadPlanCache(func() admin.PlanCache { return admin.PlanCache(p.PlanCache()) })
 	v := &service{log: log, proxy: p}
 	log.Info("proxy listens", "address", p.Addr().String(), "upstream", c.Upstream.String(), "tables", len(c.Tables), "version", version)
 	if c.Admin != "" {
