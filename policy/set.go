@@ -75,19 +75,26 @@ func (s *Set) Find(schema, relation string) (*Table, *Indirect) {
 	if i := s.indirect[n]; i != nil {
 		return nil, i
 	}
-	if s.assume {
-		if rule := s.policy.rule(n); rule != nil {
-			return newTable(n, rule), nil
-		}
+	if rule := s.assumed(n); rule != nil {
+		return newTable(n, rule), nil
 	}
 	return nil, nil
+}
+
+// assumed returns the rule by which a relation is taken to be protected though
+// nothing is known of it. What looks like one of pg_catalog's is not.
+func (s *Set) assumed(n catalog.Name) *config.Table {
+	if !s.assume || strings.HasPrefix(n.Relation, "pg_") {
+		return nil
+	}
+	return s.policy.rule(n)
 }
 
 // Exists reports whether the catalog, or the policy by an outright name,
 // knows a relation of that name: the server's search stops there.
 func (s *Set) Exists(schema, relation string) bool {
 	n := catalog.Name{Schema: schema, Relation: relation}
-	return s.catalog.Find(n) != nil || s.tables[n] != nil || s.assume && s.policy.rule(n) != nil
+	return s.catalog.Find(n) != nil || s.tables[n] != nil || s.assumed(n) != nil
 }
 
 // Columns returns the columns of any relation whose columns were read, and

@@ -135,6 +135,9 @@ func TestAssume(t *testing.T) {
 	if got := found(s, "public.whatever"); got != "protected by deleted_at" {
 		t.Error(got)
 	}
+	if got := found(s, "public.pg_class"); got != "-" {
+		t.Errorf("pg_class: %s", got)
+	}
 	if !s.Exists("public", "whatever") || !s.Mentions("anything") {
 		t.Error("an assumed table is not taken to exist")
 	}
