@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -80,6 +81,15 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		}
 		s.asked = false
 	}
+	if s.skipping && part.Type != 'S' && part.Type != 'X' {
+		// The server discards everything up to a Sync, so it need not get it;
+		// and should it not discard after all, it must not get it unread.
+		if s.eaten > 0 && (part.Type == 'Q' || part.Type == 'P') {
+			return false, s.violation(fmt.Errorf("message %q after a COPY that failed, where a Sync was due", part.Type))
+		}
+		s.clientSink = discard
+		return true, nil
+	}
 	f := wire.Read(part.Body())
 	switch part.Type {
 	case 'Q':
@@ -95,9 +105,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		case wait:
 			return false, s.ended()
 		case outdated:
-			s.clientSink = discard
-			s.request(request{kind: parse, plan: refused(rewrite.Outdated()), own: true})
-			s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: ownName, Query: sentinel})
+			s.refuseOutdated()
 			return true, nil
 		}
 		s.bound(key(port), key(name))
@@ -122,16 +130,31 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("invalid message format of %q", part.Type))
 		}
-		if !s.skipping {
-			s.changes(s.effects[key(port)])
+		if u, ok := s.utilities[key(port)]; ok {
+			// A utility statement is analysed when it runs, not when it is bound.
+			names := []string{u.name, u.inner}
+			if u.inner == "" {
+				names = names[:1]
+			}
+			for _, name := range names {
+				switch s.check(name) {
+				case wait:
+					return false, s.ended()
+				case outdated:
+					s.refuseOutdated()
+					return true, nil
+				}
+			}
 		}
+		s.changes(s.effects[key(port)])
 		s.request(request{kind: execute, port: key(port)})
 	case 'F':
-		if !s.skipping {
-			s.queue.push(request{kind: functionCall})
-		}
+		s.queue.push(request{kind: functionCall})
+		s.changes(rewrite.ChangesNames | rewrite.ChangesLexing) // it may be set_config
 	case 'S':
-		if !s.copying {
+		if s.copying {
+			s.eaten++
+		} else {
 			s.queue.push(request{kind: sync})
 			s.batch, s.skipping = false, false
 		}
@@ -139,7 +162,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if s.copying {
 			s.copying = false
 		} else {
-			s.queue.push(request{kind: copyEnd})
+			s.queue.ended()
 		}
 	case 'X':
 		s.over = true
@@ -148,21 +171,22 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 	return true, nil
 }
 
+// refuseOutdated answers a Bind or Execute of a statement whose names have
+// come to stand for other tables.
+func (s *Session) refuseOutdated() {
+	s.clientSink = discard
+	s.request(request{kind: parse, plan: refused(rewrite.Outdated()), own: true})
+	s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: ownName, Query: sentinel})
+}
+
 // request notes an extended-protocol message that asks for a reply.
 func (s *Session) request(r request) {
-	if s.skipping {
-		return // the server discards it
-	}
 	s.batch = true
 	s.queue.push(r)
 }
 
 // clientQuery plans and sends the text of a simple Query.
 func (s *Session) clientQuery(part *wire.Part) (bool, error) {
-	if s.skipping {
-		s.ToServer = append(s.ToServer, part.Raw...)
-		return true, nil
-	}
 	if part.Size > s.StatementBytes {
 		s.clientSink = discard
 		refusal := rewrite.TooLarge(s.StatementBytes)
@@ -184,6 +208,10 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	if !ok {
 		return false, s.ended()
 	}
+	if plan.Probe && s.batch {
+		// The Sync of a probe would end the client's batch.
+		plan = rewrite.RefuseWhole(sql, plan.Refusal)
+	}
 	s.note(plan, sql)
 	s.count(plan)
 	switch {
@@ -198,7 +226,7 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		s.sendQuery(plan, sql)
 	default:
 		r := request{kind: query, plan: plan, names: s.names}
-		if plan.Depends && prepares(plan) {
+		if plan.Depends && prepares(plan, "") {
 			r.sql = sql
 		}
 		s.queue.push(r)
@@ -222,10 +250,6 @@ func refused(why *rewrite.Refusal) *rewrite.Plan { return rewrite.RefuseWhole(""
 
 // clientParse plans and sends the text of a Parse.
 func (s *Session) clientParse(part *wire.Part) (bool, error) {
-	if s.skipping {
-		s.ToServer = append(s.ToServer, part.Raw...)
-		return true, nil
-	}
 	f := wire.Read(part.Body())
 	name := f.String()
 	if part.Size > s.StatementBytes {
@@ -301,24 +325,11 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 		return &rewrite.Plan{}
 	}
 	now := s.Now()
-	if !s.private && s.env.Set != nil && s.status == 'I' && s.queue.empty() {
-		set, due := s.Snapshots.current(s.env.Set.Database, now)
-		if set != nil && set != s.env.Set {
-			s.env.Set = set
-			s.names++
-			s.named()
-		}
-		s.reread = s.reread || due
-	}
+	s.follow(now)
 	idle := s.queue.empty()
-	if s.lexing && !idle {
-		s.drain()
-		return nil
-	}
-	s.lexing = false
 	// In a transaction that has failed nothing is looked up, and nothing runs.
 	s.env.Stale = (s.stale || s.reread) && (s.status != 'E' || s.batch)
-	s.env.Encoding = s.encoding
+	s.reading()
 	plan := s.Plans.Rewrite(sql, &s.env, &s.scratch)
 	if plan.Stale {
 		if !idle {
@@ -330,6 +341,32 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	}
 	s.Observer.Rewrite(s.Now().Sub(now))
 	return plan
+}
+
+// follow takes in what other sessions have changed of the relations.
+func (s *Session) follow(now time.Time) {
+	database := s.env.Set.Database
+	if s.private || s.status != 'I' || !s.queue.empty() {
+		// Here another Set cannot just be taken: it is read anew.
+		s.reread = s.reread || s.Snapshots.changes(database) != s.seen
+		return
+	}
+	set, seen, due := s.Snapshots.current(database, now)
+	if set != nil && set != s.env.Set {
+		s.env.Set, s.seen = set, seen
+		s.names++
+		s.named()
+	}
+	s.reread = s.reread || due
+}
+
+// reading sets how the server will read text, as far as is known: it reports
+// a change only with the next ReadyForQuery.
+func (s *Session) reading() {
+	s.env.Backslash, s.env.Encoding = s.backslash || s.lexing, s.encoding
+	if s.lexing {
+		s.env.Encoding = rewrite.Changing
+	}
 }
 
 // drain makes the server answer what has been sent, so that nothing is on its
@@ -370,6 +407,9 @@ func (s *Session) changes(c rewrite.Changes) {
 	}
 	if c&rewrite.ChangesLexing != 0 {
 		s.lexing = true
+	}
+	if c&rewrite.EndsWork != 0 {
+		s.ends = true
 	}
 	if c&rewrite.EndsWork != 0 && s.env.Dirty {
 		s.stale, s.reread = true, s.reread || s.dirtyCatalog

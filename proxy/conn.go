@@ -104,6 +104,9 @@ func (c *conn) run(ctx context.Context) {
 		_ = server.Close()
 	}
 	c.readers.Wait()
+	c.mu.Lock()
+	c.session.leave()
+	c.mu.Unlock()
 	c.farewell()
 }
 

@@ -36,15 +36,20 @@ func key(name []byte) string { return string(name[:min(len(name), 63)]) }
 
 func keyOf(name string) string { return name[:min(len(name), 63)] }
 
-// prepares reports whether a text makes a prepared statement.
-func prepares(plan *rewrite.Plan) bool {
+// prepares reports whether a text makes a prepared statement of that name, or
+// with name "" of any.
+func prepares(plan *rewrite.Plan, name string) bool {
 	for i := range plan.Stmts {
-		if plan.Stmts[i].Prepare != "" {
+		if p := plan.Stmts[i].Prepare; p != "" && (name == "" || keyOf(p) == name) {
 			return true
 		}
 	}
 	return false
 }
+
+// utility is what a portal of a utility statement has to be checked for when
+// it is run: its own statement, and the one that it executes.
+type utility struct{ name, inner string }
 
 // verdict says whether a prepared statement may be run.
 type verdict int
@@ -66,15 +71,16 @@ func (s *Session) check(name string) verdict {
 	if s.skipping || s.Policy.Empty() {
 		return fine
 	}
+	s.follow(s.Now())
 	p := s.statements[name]
 	changing := (s.stale || s.reread) && (s.status != 'E' || s.batch)
 	if !changing && (p == nil || p.names == s.names) {
 		return fine
 	}
 	// A Parse of that name may be on its way: then that is what will run.
-	pending := s.queue.parsing(name)
+	pending, sure := s.queue.parsing(name)
 	switch {
-	case pending != nil && (!pending.Depends || !changing):
+	case pending != nil && sure && (!pending.Depends || !changing):
 		return fine
 	case pending != nil:
 		s.drain()
@@ -89,7 +95,7 @@ func (s *Session) check(name string) verdict {
 		return wait
 	}
 	s.env.Stale = false
-	s.env.Encoding = s.encoding
+	s.reading()
 	if !rewrite.Rewrite(p.sql, &s.env).Same(p.whole) {
 		return outdated
 	}
@@ -106,15 +112,28 @@ func (s *Session) bound(port, name string) {
 	if s.skipping {
 		return
 	}
-	plan := s.queue.parsing(name)
-	if p := s.statements[name]; plan == nil && p != nil {
-		plan = p.whole
-	}
 	c := rewrite.Changes(0)
-	if plan != nil {
-		c = plan.Changes
+	pending, sure := s.queue.parsing(name)
+	plans := []*rewrite.Plan{pending}
+	if p := s.statements[name]; p != nil && !sure {
+		plans = append(plans, p.whole)
+	}
+	delete(s.utilities, port)
+	for _, plan := range plans {
+		if plan == nil {
+			continue
+		}
+		c |= plan.Changes
 		for i := range plan.Stmts {
-			c |= s.effectOf(&plan.Stmts[i])
+			st := &plan.Stmts[i]
+			c |= s.effectOf(st)
+			switch st.Kind {
+			case "select", "insert", "update", "delete", "begin", "transaction":
+			default:
+				if plan.Depends || st.Execute != "" {
+					s.utilities[port] = utility{name, keyOf(st.Execute)}
+				}
+			}
 		}
 	}
 	if c == 0 {
@@ -136,13 +155,19 @@ func (s *Session) effectOf(st *rewrite.Stmt) rewrite.Changes {
 	case st.Execute == "":
 		return 0
 	}
-	if plan := s.queue.parsing(keyOf(st.Execute)); plan != nil {
-		return plan.Changes
+	c := rewrite.Changes(0)
+	if plan, _ := s.queue.parsing(keyOf(st.Execute)); plan != nil {
+		c = plan.Changes
 	}
 	if p := s.statements[keyOf(st.Execute)]; p != nil && p.whole != nil {
-		return p.whole.Changes
+		c |= p.whole.Changes
 	}
-	return 0
+	return c
+}
+
+// moves reports whether a text may change what names mean.
+func (s *Session) moves(plan *rewrite.Plan) bool {
+	return plan.Changes&^rewrite.EndsWork != 0 || plan.Changes != 0 && s.env.Dirty
 }
 
 // executes looks at a query's EXECUTE and FETCH statements: whether what they
@@ -157,6 +182,10 @@ func (s *Session) executes(plan *rewrite.Plan, sql string) (*rewrite.Plan, bool)
 			return rewrite.RefuseWhole(sql, rewrite.Moved()), true
 		}
 		if st.Execute != "" {
+			if p := s.statements[keyOf(st.Execute)]; len(plan.Stmts) > 1 && s.moves(plan) && p != nil && p.whole != nil && p.whole.Depends {
+				// A statement before it may change what it means.
+				return rewrite.RefuseWhole(sql, rewrite.Moved()), true
+			}
 			switch s.check(keyOf(st.Execute)) {
 			case wait:
 				return nil, false

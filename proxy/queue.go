@@ -70,17 +70,34 @@ func (q *queue) pop() {
 
 // parsing returns the plan of the last Parse of that name that is on its way,
 // or nil. PREPARE in a query counts: its name is one like any other.
-func (q *queue) parsing(name string) *rewrite.Plan {
+//
+// sure says that it will be there when what is sent next is run: a Parse of
+// an earlier batch, or a PREPARE, may yet fail and leave an older statement of
+// that name.
+func (q *queue) parsing(name string) (plan *rewrite.Plan, sure bool) {
+	sure = true
 	for i := len(q.items) - 1; i >= q.head; i-- {
 		r := &q.items[i]
 		switch {
 		case r.kind == parse && r.name == name && !r.own:
-			return r.plan
-		case r.plan != nil && prepares(r.plan):
-			return r.plan
+			return r.plan, sure
+		case r.plan != nil && prepares(r.plan, name):
+			return r.plan, false
+		case r.kind == sync, r.kind == query:
+			sure = false
 		}
 	}
-	return nil
+	return nil, false
+}
+
+// ended notes the end of COPY data. Several in a row are counted in one item,
+// so that a flood of them takes no memory.
+func (q *queue) ended() {
+	if n := len(q.items) - 1; n >= q.head && q.items[n].kind == copyEnd {
+		q.items[n].stmt++
+		return
+	}
+	q.push(request{kind: copyEnd})
 }
 
 func (q *queue) empty() bool { return q.first() == nil }
@@ -100,23 +117,28 @@ func (q *queue) skipToSync() bool {
 
 // copyIn drops what the server reads, and ignores, while it waits for COPY
 // data: the Syncs sent before the data ended. It reports whether the data's
-// end has been sent too.
-func (q *queue) copyIn() bool {
+// end has been sent too, and how many Syncs were dropped.
+func (q *queue) copyIn() (ended bool, dropped int) {
 	kept := q.head + 1 // after the request that started the COPY
 	for i := kept; i < len(q.items); i++ {
 		switch q.items[i].kind {
 		case sync:
+			dropped++
 			continue
 		case copyEnd:
+			if q.items[i].stmt > 0 { // of the COPYs that follow
+				q.items[i].stmt--
+				i--
+			}
 			n := copy(q.items[kept:], q.items[i+1:])
 			q.items = q.items[:kept+n]
-			return true
+			return true, dropped
 		}
 		// Any other message makes the COPY fail there.
 		n := copy(q.items[kept:], q.items[i:])
 		q.items = q.items[:kept+n]
-		return true
+		return true, dropped
 	}
 	q.items = q.items[:kept]
-	return false
+	return false, dropped
 }

@@ -146,7 +146,7 @@ func (s *Session) learn(q *refresh) error {
 	s.env.Path, s.env.Temp = q.names.Path, q.names.Temp
 	s.stale = false
 	if q.set != nil {
-		s.env.Set = q.set
+		s.env.Set, s.seen = q.set, q.changes
 		s.names++
 		s.reread = false
 		if s.status == 'I' && !q.flush {
@@ -159,7 +159,7 @@ func (s *Session) learn(q *refresh) error {
 	}
 	if s.env.Set.Database != q.names.Database {
 		// The server put the client into another database than it named.
-		if s.env.Set, s.reread = s.Snapshots.current(q.names.Database, s.Now()); s.env.Set == nil {
+		if s.env.Set, s.seen, s.reread = s.Snapshots.current(q.names.Database, s.Now()); s.env.Set == nil {
 			s.refresh()
 			return nil
 		}

@@ -25,6 +25,9 @@ func (s *Session) completed(r *request, part *wire.Part) error {
 			p = &prepared{tag: st.Tag, buries: st.Buries}
 		}
 	case execute:
+		if !s.copying {
+			s.eaten = 0 // a COPY that is over has read them
+		}
 		p = s.portals[r.port]
 		st = p.stmt()
 		s.countExecute(p)

@@ -89,8 +89,8 @@ func (s *Session) login(part *wire.Part) error {
 			return s.resume()
 		}
 		s.firstRFQ = bytes.Clone(part.Raw)
-		set, due := s.Snapshots.current(s.database(), s.Now())
-		s.env.Set = set
+		set, seen, due := s.Snapshots.current(s.database(), s.Now())
+		s.env.Set, s.seen = set, seen
 		s.stale, s.reread = true, set == nil || due
 		s.refresh()
 		return nil
@@ -114,7 +114,7 @@ func (s *Session) parameter(body []byte) {
 	}
 	switch string(name) {
 	case "standard_conforming_strings":
-		s.env.Backslash = string(value) == "off"
+		s.backslash = string(value) == "off"
 	case "client_encoding":
 		s.encoding = string(value)
 	case "server_encoding":
@@ -134,6 +134,14 @@ func (s *Session) multibyte() bool {
 func (s *Session) reply(part *wire.Part) error {
 	r := s.queue.first()
 	if r == nil {
+		if part.Type == 'Z' && s.eaten > 0 {
+			// The COPY failed before the server read a Sync that came early.
+			s.eaten--
+			s.skipping = false
+			f := wire.Read(part.Body())
+			s.settle(f.Byte())
+			return s.pass(part)
+		}
 		if part.Type == 'E' { // nobody asked: the server ends the session
 			s.doomed = true
 			return s.pass(part)
@@ -197,7 +205,12 @@ func (s *Session) reply(part *wire.Part) error {
 		if r.kind != query && r.kind != execute {
 			return s.unexpected(part, "no COPY")
 		}
-		s.copying = !s.queue.copyIn()
+		ended, dropped := s.queue.copyIn()
+		s.copying = !ended
+		if dropped > 0 && r.kind == execute {
+			s.eaten += dropped
+			s.batch = true // they ended nothing
+		}
 		return s.pass(part)
 	case 'D', 'H', 'd', 'c':
 		if r.kind != query && r.kind != execute {
@@ -248,17 +261,31 @@ func (s *Session) settle(status byte) {
 	s.status = status
 	s.copying = false
 	s.flushed = false
+	idle := s.queue.empty()
+	if idle {
+		s.batch, s.lexing = false, false
+	}
+	if s.ends {
+		s.ends = !idle
+		s.leave() // COMMIT AND CHAIN ends one transaction and begins another
+	}
 	if status != 'I' {
 		return
 	}
 	// Portals end with their transaction.
 	clear(s.portals)
+	if idle {
+		clear(s.effects)
+		clear(s.utilities)
+	}
 	if s.env.Dirty {
-		s.env.Dirty = false
 		s.stale = true
 		if s.dirtyCatalog {
-			s.reread, s.dirtyCatalog = true, false
-			s.Snapshots.changed(s.databaseNow())
+			s.reread = true
+			s.leave()
+		}
+		if idle { // else what is on its way may be what made it dirty
+			s.env.Dirty, s.dirtyCatalog = false, false
 		}
 	}
 	if s.private {

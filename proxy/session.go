@@ -45,6 +45,7 @@ type Session struct {
 	batch    bool   // extended messages were sent since the last Sync
 	skipping bool   // the server discards everything up to a Sync
 	copying  bool   // the server waits for COPY data
+	eaten    int    // Syncs that the server read, or will not, as part of a COPY that is not over
 	asked    bool   // the server waits for the client's answer about authentication
 	firstRFQ []byte // held back until the names are known
 	doomed   bool   // the server said FATAL, or the client was told of an end
@@ -62,12 +63,17 @@ type Session struct {
 	lexing  bool   // a statement on its way may change how text is read
 	flushed bool   // a Flush has been sent to bring the replies of a batch in
 
+	ends      bool   // the end of a transaction, or part of one, is on its way
+	seen      uint64 // Snapshots.changes when env.Set was read
+	backslash bool   // standard_conforming_strings is off
+
 	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
 
 	encoding, serverEncoding string // client_encoding, server_encoding
 
-	effects map[string]rewrite.Changes // what the portals bound by the client may change when run
-	cursors rewrite.Changes            // what cursors that were declared may change when fetched from
+	utilities map[string]utility         // portals of utility statements that run something prepared, or depend on names
+	effects   map[string]rewrite.Changes // what the portals bound by the client may change when run
+	cursors   rewrite.Changes            // what cursors that were declared may change when fetched from
 
 	statements map[string]*prepared
 	portals    map[string]*prepared
@@ -105,6 +111,7 @@ func NewSession(s *Settings) *Session {
 	n.statements = map[string]*prepared{}
 	n.portals = map[string]*prepared{}
 	n.effects = map[string]rewrite.Changes{}
+	n.utilities = map[string]utility{}
 	return n
 }
 
@@ -142,6 +149,7 @@ func (s *Session) ServerUnreachable(err error) {
 
 // ServerGone says that the server closed its connection.
 func (s *Session) ServerGone() {
+	s.leave()
 	if s.phase == ended || s.doomed || s.over {
 		s.phase = ended
 		return
@@ -152,6 +160,13 @@ func (s *Session) ServerGone() {
 	}
 	s.fatal("08006", "the PostgreSQL server closed the connection unexpectedly",
 		"The server may have been stopped or have crashed. The transaction that was open has been rolled back.")
+}
+
+// leave tells other sessions of changes whose end was not seen.
+func (s *Session) leave() {
+	if s.dirtyCatalog {
+		s.Snapshots.changed(s.databaseNow())
+	}
 }
 
 // clientMidMessage reports whether the client has been sent the beginning of

@@ -30,21 +30,22 @@ func NewSnapshots(maxAge time.Duration) *Snapshots {
 	return &Snapshots{maxAge: maxAge, set: map[string]*snapshot{}, said: map[[2]string]bool{}}
 }
 
-// current returns the database's Set, nil if there is none. due asks the
+// current returns the database's Set, nil if there is none, and the count of
+// changes when it was read. due asks the
 // caller to read it again: after maxAge one caller is asked, and after a
 // change by any session every caller, until one has read it.
-func (s *Snapshots) current(database string, now time.Time) (set *policy.Set, due bool) {
+func (s *Snapshots) current(database string, now time.Time) (set *policy.Set, read uint64, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entry(database)
 	switch {
 	case e.set == nil, e.read != e.changes:
-		return e.set, true
+		return e.set, e.read, true
 	case now.Before(e.due):
-		return e.set, false
+		return e.set, e.read, false
 	}
 	e.due = now.Add(s.maxAge)
-	return e.set, true
+	return e.set, e.read, true
 }
 
 // changed says that a session has changed, or may be about to change, the

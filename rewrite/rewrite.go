@@ -200,6 +200,9 @@ func (r *rewriter) taken(prefix string) bool {
 	return false
 }
 
+// Changing stands for a client_encoding that is not known just now.
+const Changing = "(changing)"
+
 // misread tells whether the server may read the text otherwise than our
 // lexer: only text that could name something protected gets here.
 func misread(sql string, env *Env) *Refusal {
@@ -209,7 +212,7 @@ func misread(sql string, env *Env) *Refusal {
 	switch env.Encoding {
 	case "", "UTF8":
 		return nil
-	case "SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004":
+	case Changing, "SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004":
 		// The second byte of a character can be an ASCII one, even a quote.
 		for i := range len(sql) {
 			if sql[i] >= 0x80 {

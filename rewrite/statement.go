@@ -137,13 +137,16 @@ func (r *rewriter) utility(m any) Changes {
 	case *pg.DoStmt:
 		// The body is a string that the server runs; what it did is unknown.
 		r.stmt.Kind = "do"
-		return ChangesNames | MovesPath | MovesSchemas | ChangesCatalog
+		return ChangesNames | MovesPath | MovesSchemas | ChangesCatalog | ChangesLexing
 	case *pg.CallStmt:
 		r.stmt.Kind = "call"
 		r.forbidden("define", x)
-		return ChangesNames | MovesPath | MovesSchemas
+		return ChangesNames | MovesPath | MovesSchemas | ChangesLexing
 	case *pg.CreateTableAsStmt:
 		r.stmt.Kind = "create"
+		if e, ok := unwrap(x.Query).(*pg.ExecuteStmt); ok {
+			r.stmt.Execute = e.Name
+		}
 		rule := "create-as"
 		if x.Objtype == pg.ObjectType_OBJECT_MATVIEW {
 			rule = "define"
