@@ -157,6 +157,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		} else {
 			s.queue.push(request{kind: sync})
 			s.batch, s.skipping = false, false
+			s.batches++
 		}
 	case 'c', 'f':
 		if s.copying {
@@ -214,6 +215,8 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	}
 	s.note(plan, sql)
 	s.count(plan)
+	s.sentPrepares(plan)
+	s.batches++
 	switch {
 	case plan.Probe:
 		// A Parse asks the server for its opinion without running anything.
@@ -226,7 +229,7 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		s.sendQuery(plan, sql)
 	default:
 		r := request{kind: query, plan: plan, names: s.names}
-		if plan.Depends && prepares(plan, "") {
+		if plan.Depends && prepares(plan) {
 			r.sql = sql
 		}
 		s.queue.push(r)
@@ -273,6 +276,8 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		return false, s.ended()
 	}
 	s.note(plan, sql)
+	s.sent(key(name), plan, s.batches)
+	s.sentPrepares(plan)
 	r := request{kind: parse, name: key(name), plan: plan, names: s.names}
 	if plan.Depends {
 		r.sql = sql

@@ -36,15 +36,54 @@ func key(name []byte) string { return string(name[:min(len(name), 63)]) }
 
 func keyOf(name string) string { return name[:min(len(name), 63)] }
 
-// prepares reports whether a text makes a prepared statement of that name, or
-// with name "" of any.
-func prepares(plan *rewrite.Plan, name string) bool {
+// prepares reports whether a text makes a prepared statement.
+func prepares(plan *rewrite.Plan) bool {
 	for i := range plan.Stmts {
-		if p := plan.Stmts[i].Prepare; p != "" && (name == "" || keyOf(p) == name) {
+		if plan.Stmts[i].Prepare != "" {
 			return true
 		}
 	}
 	return false
+}
+
+// sending is a Parse or PREPARE that is on its way.
+type sending struct {
+	plan  *rewrite.Plan
+	batch uint64 // Session.batches when a Parse was sent, 0 for a PREPARE
+}
+
+// sent notes that a plan's statement is on its way to become a prepared
+// statement of that name.
+func (s *Session) sent(name string, plan *rewrite.Plan, batch uint64) {
+	if s.sendings == nil {
+		s.sendings = map[string]sending{}
+	}
+	s.sendings[name] = sending{plan, batch}
+}
+
+// sentPrepares notes the PREPAREs of a text that is about to be sent.
+func (s *Session) sentPrepares(plan *rewrite.Plan) {
+	for i := range plan.Stmts {
+		if name := plan.Stmts[i].Prepare; name != "" {
+			s.sent(keyOf(name), plan, 0)
+		}
+	}
+}
+
+// parsing returns the plan of the last statement of that name that is on its
+// way, or nil. sure says that it will be there when what is sent next is run:
+// a Parse of an earlier batch, or a PREPARE, may yet fail and leave an older
+// statement of that name.
+func (s *Session) parsing(name string) (plan *rewrite.Plan, sure bool) {
+	if len(s.sendings) == 0 {
+		return nil, false
+	}
+	if s.queue.empty() { // all have arrived, or failed
+		clear(s.sendings)
+		return nil, false
+	}
+	p, ok := s.sendings[name]
+	return p.plan, ok && p.batch == s.batches
 }
 
 // utility is what a portal of a utility statement has to be checked for when
@@ -68,7 +107,7 @@ const (
 // table would really delete from the protected one that it means after
 // SET search_path.
 func (s *Session) check(name string) verdict {
-	if s.skipping || s.Policy.Empty() {
+	if s.Policy.Empty() {
 		return fine
 	}
 	s.follow(s.Now())
@@ -78,7 +117,7 @@ func (s *Session) check(name string) verdict {
 		return fine
 	}
 	// A Parse of that name may be on its way: then that is what will run.
-	pending, sure := s.queue.parsing(name)
+	pending, sure := s.parsing(name)
 	switch {
 	case pending != nil && sure && (!pending.Depends || !changing):
 		return fine
@@ -109,11 +148,11 @@ func (s *Session) check(name string) verdict {
 // Without it, a prepared SELECT set_config('search_path', $1, false) would
 // change what names mean when it is run again, and nobody would ask.
 func (s *Session) bound(port, name string) {
-	if s.skipping {
+	if s.Policy.Empty() {
 		return
 	}
 	c := rewrite.Changes(0)
-	pending, sure := s.queue.parsing(name)
+	pending, sure := s.parsing(name)
 	plans := []*rewrite.Plan{pending}
 	if p := s.statements[name]; p != nil && !sure {
 		plans = append(plans, p.whole)
@@ -156,7 +195,7 @@ func (s *Session) effectOf(st *rewrite.Stmt) rewrite.Changes {
 		return 0
 	}
 	c := rewrite.Changes(0)
-	if plan, _ := s.queue.parsing(keyOf(st.Execute)); plan != nil {
+	if plan, _ := s.parsing(keyOf(st.Execute)); plan != nil {
 		c = plan.Changes
 	}
 	if p := s.statements[keyOf(st.Execute)]; p != nil && p.whole != nil {

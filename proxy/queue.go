@@ -68,28 +68,6 @@ func (q *queue) pop() {
 	q.head++
 }
 
-// parsing returns the plan of the last Parse of that name that is on its way,
-// or nil. PREPARE in a query counts: its name is one like any other.
-//
-// sure says that it will be there when what is sent next is run: a Parse of
-// an earlier batch, or a PREPARE, may yet fail and leave an older statement of
-// that name.
-func (q *queue) parsing(name string) (plan *rewrite.Plan, sure bool) {
-	sure = true
-	for i := len(q.items) - 1; i >= q.head; i-- {
-		r := &q.items[i]
-		switch {
-		case r.kind == parse && r.name == name && !r.own:
-			return r.plan, sure
-		case r.plan != nil && prepares(r.plan, name):
-			return r.plan, false
-		case r.kind == sync, r.kind == query:
-			sure = false
-		}
-	}
-	return nil, false
-}
-
 // ended notes the end of COPY data. Several in a row are counted in one item,
 // so that a flood of them takes no memory.
 func (q *queue) ended() {

@@ -75,6 +75,9 @@ type Session struct {
 	effects   map[string]rewrite.Changes // what the portals bound by the client may change when run
 	cursors   rewrite.Changes            // what cursors that were declared may change when fetched from
 
+	sendings map[string]sending // prepared statements on their way, by name
+	batches  uint64             // grows with each Sync and Query sent; starts at 1
+
 	statements map[string]*prepared
 	portals    map[string]*prepared
 }
@@ -105,7 +108,7 @@ var ErrEnded = errors.New("the session has ended")
 
 // NewSession makes a session for a client that has just connected.
 func NewSession(s *Settings) *Session {
-	n := &Session{Settings: s, status: 'I'}
+	n := &Session{Settings: s, status: 'I', batches: 1}
 	n.client.Head = n.clientHead
 	n.server.Head = n.serverHead
 	n.statements = map[string]*prepared{}

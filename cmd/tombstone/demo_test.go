@@ -27,7 +27,7 @@ func needPostgres(t *testing.T) cluster.Programs {
 	t.Helper()
 	p, err := cluster.Find()
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	return p
 }

@@ -1,14 +1,18 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
+	"time"
 
 	"tombstone/cluster"
 )
 
-// The main path on every other major version that is on this machine.
+// The main path on every other major version: those on this machine, and with
+// TOMBSTONE_TEST_MAJORS=1, as in .ci/run, those that have to be fetched too.
 func TestOtherMajors(t *testing.T) {
 	for major := 13; major <= 18; major++ {
 		if major == installed.Major {
@@ -16,6 +20,11 @@ func TestOtherMajors(t *testing.T) {
 		}
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			p, err := cluster.FindMajor(major)
+			if errors.Is(err, cluster.ErrNotFound) && os.Getenv("TOMBSTONE_TEST_MAJORS") != "" {
+				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+				defer cancel()
+				p, err = cluster.Fetch(ctx, os.Stderr, major)
+			}
 			if errors.Is(err, cluster.ErrNotFound) {
 				t.Skipf("PostgreSQL %d is not on this machine", major)
 			}
