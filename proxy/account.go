@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"tombstone/rewrite"
+)
+
+// note keeps what later statements must know of this one, which is about to
+// be sent.
+func (s *Session) note(plan *rewrite.Plan, sql string) {
+	if plan.Unparsed {
+		s.Observer.ParseFailure()
+	}
+	s.changes(plan.Changes)
+	for i := range plan.Stmts {
+		if plan.Stmts[i].Kind == "declare" {
+			s.cursors |= plan.Changes
+		}
+	}
+	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
+		s.logPlan(plan, sql)
+	}
+	for i := range plan.Stmts {
+		if r := plan.Stmts[i].Refusal; r != nil {
+			s.Log.Warn("statement refused", "rule", r.Rule, "sqlstate", r.Code, "reason", r.Message, "sql", s.loggable(sql))
+		}
+	}
+}
+
+func (s *Session) logPlan(plan *rewrite.Plan, sql string) {
+	attrs := []any{"sql", s.loggable(sql)}
+	if plan.Edited() {
+		attrs = append(attrs, "sent", s.loggable(plan.Apply(sql)))
+	}
+	for i := range plan.Stmts {
+		attrs = append(attrs, "action", plan.Stmts[i].Action.String())
+	}
+	s.Log.Debug("statement", attrs...)
+}
+
+// loggable returns a text as it may be logged.
+func (s *Session) loggable(sql string) string {
+	if s.Literals {
+		return sql
+	}
+	return rewrite.Redact(sql)
+}
+
+// count tells the observer of a text's statements.
+func (s *Session) count(plan *rewrite.Plan) {
+	if len(plan.Stmts) == 0 { // not parsed, or empty
+		action := rewrite.Passed
+		if plan.Probe {
+			action = rewrite.Refused
+		}
+		s.Observer.Statement("unknown", action.String())
+	}
+	for i := range plan.Stmts {
+		s.countOne(&plan.Stmts[i])
+	}
+}
+
+func (s *Session) countOne(st *rewrite.Stmt) {
+	s.Observer.Statement(st.Kind, st.Action.String())
+	for i := range st.Touched {
+		t := &st.Touched[i]
+		same := func(o rewrite.Touch) bool { return o.Table == t.Table && o.Action == t.Action }
+		if !slices.ContainsFunc(st.Touched[:i], same) {
+			s.Observer.Table(t.Table, t.Action.String())
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"tombstone/rewrite"
+)
+
+// plan decides what becomes of a text. It returns nil if that depends on
+// names that have to be read first; their reading has then begun, or begins
+// when the replies that are on their way have come.
+func (s *Session) plan(sql string) *rewrite.Plan {
+	if s.Policy.Empty() {
+		return &rewrite.Plan{}
+	}
+	now := s.Now()
+	s.follow(now)
+	idle := s.queue.empty()
+	// In a transaction that has failed nothing is looked up, and nothing runs.
+	s.env.Stale = (s.stale || s.reread) && (s.status != 'E' || s.batch)
+	s.reading()
+	plan := s.Plans.Rewrite(sql, &s.env, &s.scratch)
+	if plan.Stale {
+		if !idle {
+			s.drain()
+		} else {
+			s.refresh()
+		}
+		return nil
+	}
+	s.Observer.Rewrite(s.Now().Sub(now))
+	return plan
+}
+
+// follow takes in what other sessions have changed of the relations.
+func (s *Session) follow(now time.Time) {
+	database := s.env.Set.Database
+	if s.private || s.status != 'I' || !s.queue.empty() {
+		// Here another Set cannot just be taken: it is read anew.
+		s.reread = s.reread || s.Snapshots.changes(database) != s.seen
+		return
+	}
+	set, seen, due := s.Snapshots.current(database, now)
+	if set != nil && set != s.env.Set {
+		s.env.Set, s.seen = set, seen
+		s.names++
+		s.named()
+	}
+	s.reread = s.reread || due
+}
+
+// reading sets how the server will read text, as far as is known: it reports
+// a change only with the next ReadyForQuery.
+func (s *Session) reading() {
+	s.env.Backslash, s.env.Encoding = s.backslash || s.lexing, s.encoding
+	if s.lexing {
+		s.env.Encoding = rewrite.Changing
+	}
+}
+
+// drain makes the server answer what has been sent, so that nothing is on its
+// way any more.
+func (s *Session) drain() {
+	if s.batch && !s.flushed {
+		s.flushed = true
+		s.ToServer = encode(s.ToServer, &pgproto3.Flush{})
+	}
+}
+
+// changes notes what a statement that is about to run may change.
+func (s *Session) changes(c rewrite.Changes) {
+	if c == 0 {
+		return
+	}
+	if c&rewrite.ChangesLexing != 0 {
+		s.lexing = true
+	}
+	if c&rewrite.EndsWork != 0 {
+		s.ends = true
+	}
+	if c&rewrite.EndsWork != 0 && s.env.Dirty {
+		s.stale, s.reread = true, s.reread || s.dirtyCatalog
+	}
+	if c&(rewrite.ChangesNames|rewrite.ChangesCatalog) != 0 {
+		s.stale, s.env.Dirty = true, true
+		if c&rewrite.ChangesCatalog != 0 {
+			s.reread, s.dirtyCatalog = true, true
+			s.Snapshots.changed(s.databaseNow())
+		}
+	}
+}

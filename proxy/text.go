@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"tombstone/proxy/wire"
+	"tombstone/rewrite"
+	"tombstone/rewrite/lex"
+)
+
+// clientQuery plans and sends the text of a simple Query.
+func (s *Session) clientQuery(part *wire.Part) (bool, error) {
+	if part.Size > s.StatementBytes {
+		s.clientSink = discard
+		refusal := rewrite.TooLarge(s.StatementBytes)
+		s.sendQuery(refused(refusal), "")
+		s.Log.Warn("statement refused", "rule", refusal.Rule, "reason", refusal.Message)
+		return true, nil
+	}
+	f := wire.Read(part.Body())
+	text := f.String()
+	if !f.OK() || len(f.Rest()) > 0 {
+		return false, s.violation(fmt.Errorf("invalid string in message"))
+	}
+	sql := string(text)
+	plan := s.plan(sql)
+	if plan == nil {
+		return false, s.ended()
+	}
+	plan, ok := s.executes(plan, sql)
+	if !ok {
+		return false, s.ended()
+	}
+	if plan.Probe && s.batch {
+		// The Sync of a probe would end the client's batch.
+		plan = rewrite.RefuseWhole(sql, plan.Refusal)
+	}
+	s.note(plan, sql)
+	s.count(plan)
+	s.sentPrepares(plan)
+	s.batches++
+	switch {
+	case plan.Probe:
+		// A Parse asks the server for its opinion without running anything.
+		// What follows it runs only if the server had no objection.
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Query: sql})
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Query: sentinel})
+		s.ToServer = encode(s.ToServer, &pgproto3.Sync{})
+		s.queue.push(request{kind: query, plan: plan, sql: sql})
+	case plan.Edited():
+		s.sendQuery(plan, sql)
+	default:
+		r := request{kind: query, plan: plan, names: s.names}
+		if plan.Depends && prepares(plan) {
+			r.sql = sql
+		}
+		s.queue.push(r)
+		s.ToServer = append(s.ToServer, part.Raw...)
+	}
+	return true, nil
+}
+
+func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
+	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names})
+	out := append(s.ToServer, 'Q', 0, 0, 0, 0)
+	out = append(plan.Append(out, sql, s.tokens(sql)), 0)
+	s.ToServer = sized(out, len(s.ToServer))
+}
+
+// sentinel is a statement that fails when it is analysed.
+var sentinel = refused(nil).Apply("")
+
+// refused is the plan of a text that is refused before it is looked at.
+func refused(why *rewrite.Refusal) *rewrite.Plan { return rewrite.RefuseWhole("", why) }
+
+// clientParse plans and sends the text of a Parse.
+func (s *Session) clientParse(part *wire.Part) (bool, error) {
+	f := wire.Read(part.Body())
+	name := f.String()
+	if part.Size > s.StatementBytes {
+		if !f.OK() {
+			return false, s.violation(fmt.Errorf("the name in a Parse message is too long"))
+		}
+		s.clientSink = discard
+		refusal := rewrite.TooLarge(s.StatementBytes)
+		s.request(request{kind: parse, name: key(name), plan: refused(refusal)})
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: string(name), Query: sentinel})
+		s.Log.Warn("statement refused", "rule", refusal.Rule, "reason", refusal.Message)
+		return true, nil
+	}
+	text := f.String()
+	if !f.OK() {
+		return false, s.violation(fmt.Errorf("invalid string in message"))
+	}
+	sql := string(text)
+	plan := s.plan(sql)
+	if plan == nil {
+		return false, s.ended()
+	}
+	s.note(plan, sql)
+	s.sent(key(name), plan, s.batches)
+	s.sentPrepares(plan)
+	r := request{kind: parse, name: key(name), plan: plan, names: s.names}
+	if plan.Depends {
+		r.sql = sql
+	}
+	switch {
+	case plan.Probe:
+		r.sql = sql
+		s.ToServer = encode(s.ToServer, &pgproto3.Close{ObjectType: 'S', Name: ownName})
+		s.request(request{kind: closeStatement, name: ownName, own: true})
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: ownName, Query: sql})
+		s.request(request{kind: parse, name: ownName, plan: plan, sql: sql, own: true})
+		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: string(name), Query: sentinel})
+		s.request(r)
+	case plan.Edited():
+		r.sql = sql
+		s.request(r)
+		out := append(append(append(s.ToServer, 'P', 0, 0, 0, 0), name...), 0)
+		out = append(plan.Append(out, sql, s.tokens(sql)), 0)
+		s.ToServer = sized(append(out, f.Rest()...), len(s.ToServer))
+	default:
+		s.request(r)
+		s.ToServer = append(s.ToServer, part.Raw...)
+	}
+	if len(plan.Stmts) == 1 && plan.Stmts[0].Refusal != nil {
+		s.count(plan) // it will never be executed
+	}
+	return true, nil
+}
+
+// sized writes the length of the message that starts at that place.
+func sized(out []byte, start int) []byte {
+	binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
+	return out
+}
+
+// tokens returns the tokens of the text that was planned last if it is sql,
+// which is not so for the empty text of a refusal.
+func (s *Session) tokens(sql string) []lex.Token {
+	if sql == "" {
+		return nil
+	}
+	return s.scratch.Tokens()
+}
