@@ -12,6 +12,7 @@ type Config struct {
 	Upstream Upstream
 	Admin    string  // host:port of the admin endpoint; empty when there is none
 	Tables   []Table // the protected tables, in the file's order
+	Bodies   string  // what happens to DO and to function bodies that the server runs unseen: "pass" (default) or "refuse"
 	Log      Log
 	Limits   Limits
 	Catalog  Catalog
@@ -42,6 +43,8 @@ type Catalog struct {
 const (
 	defaultMarker         = "deleted_at"
 	defaultTruncate       = "bury"
+	defaultLive           = "auto"
+	defaultBodies         = "pass"
 	defaultFormat         = "text"
 	defaultLevel          = slog.LevelInfo
 	defaultStatementBytes = 16 << 20
@@ -50,8 +53,8 @@ const (
 
 // The fields of each mapping, in the order messages list them.
 var (
-	rootFields    = []string{"listen", "upstream", "admin", "marker", "tables", "log", "limits", "catalog"}
-	tableFields   = []string{"name", "marker", "retention", "truncate"}
+	rootFields    = []string{"listen", "upstream", "admin", "marker", "tables", "bodies", "log", "limits", "catalog"}
+	tableFields   = []string{"name", "marker", "live", "deleted_by", "deletion_id", "retention", "truncate"}
 	logFields     = []string{"level", "format", "literals"}
 	limitsFields  = []string{"statement_bytes", "connections"}
 	catalogFields = []string{"max_age"}

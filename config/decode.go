@@ -25,6 +25,7 @@ type mapping struct {
 func (d *decoder) config(root *yaml.Node) *Config {
 	c := &Config{
 		File:    d.file,
+		Bodies:  defaultBodies,
 		Log:     Log{Level: defaultLevel, Format: defaultFormat},
 		Limits:  Limits{StatementBytes: defaultStatementBytes},
 		Catalog: Catalog{MaxAge: defaultMaxAge},
@@ -43,6 +44,7 @@ func (d *decoder) config(root *yaml.Node) *Config {
 	marker := defaultMarker
 	set(d, top, "marker", &marker, parseColumn)
 	c.Tables = d.tables(top, marker)
+	set(d, top, "bodies", &c.Bodies, oneOf("pass", "refuse"))
 
 	log, _ := d.mapping(top.fields["log"], "log", logFields)
 	set(d, log, "level", &c.Log.Level, parseLevel)
@@ -80,10 +82,14 @@ func (d *decoder) tables(top mapping, marker string) []Table {
 		if !ok {
 			continue
 		}
-		t := Table{Marker: marker, Truncate: defaultTruncate, Line: m.line}
+		t := Table{Marker: marker, Live: defaultLive, Truncate: defaultTruncate, Line: m.line}
 		d.require(m, "name", "name: public.users")
 		named := set(d, m, "name", &t, t.parseName)
 		set(d, m, "marker", &t.Marker, parseColumn)
+		set(d, m, "live", &t.Live, oneOf("auto", "infinity"))
+		set(d, m, "deleted_by", &t.DeletedBy, parseColumn)
+		set(d, m, "deletion_id", &t.DeletionID, parseColumn)
+		d.columnsDiffer(m, &t)
 		set(d, m, "retention", &t.Retention, parseRetention)
 		set(d, m, "truncate", &t.Truncate, oneOf("bury", "deny", "allow"))
 		if first, again := firstLine[t.key()]; named && again {
@@ -95,6 +101,19 @@ func (d *decoder) tables(top mapping, marker string) []Table {
 		tables = append(tables, t)
 	}
 	return tables
+}
+
+// columnsDiffer reports one column that is to hold two things.
+func (d *decoder) columnsDiffer(m mapping, t *Table) {
+	for _, field := range []string{"deleted_by", "deletion_id"} {
+		column := t.DeletedBy
+		if field == "deletion_id" {
+			column = t.DeletionID
+		}
+		if node := m.fields[field]; node != nil && column != "" && (column == t.Marker || field == "deletion_id" && column == t.DeletedBy) {
+			d.add(node.Line, join(m.path, field), "is the same column as another field of this table; write a column of its own")
+		}
+	}
 }
 
 // addressesDiffer reports a proxy that would be its own server, and two listeners on one address.

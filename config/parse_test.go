@@ -29,6 +29,7 @@ func TestSmallestFileHasAllDefaults(t *testing.T) {
 		File:     "test.yaml",
 		Listen:   Address{"tcp", "127.0.0.1:6432"},
 		Upstream: Upstream{Network: "tcp", Address: "127.0.0.1:5432"},
+		Bodies:   "pass",
 		Log:      Log{Level: slog.LevelInfo, Format: "text"},
 		Limits:   Limits{StatementBytes: 16 << 20},
 		Catalog:  Catalog{MaxAge: 30 * time.Second},
@@ -62,8 +63,12 @@ tables:
   - name: 'Shop."Order Items"'
     marker: '"deletedAt"'
     retention: 30d
+    live: infinity
+    deleted_by: Deleted_By
+    deletion_id: '"deletionId"'
     truncate: deny
   - {name: "*.audit_*", retention: forever, truncate: allow}
+bodies: refuse
 log: {level: debug, format: json, literals: true}
 limits:
   statement_bytes: 512KiB
@@ -77,11 +82,12 @@ catalog:
 		Upstream: Upstream{Network: "tcp", Address: "db.example:5432", User: "app", Password: "pw", Database: "shop"},
 		Admin:    "[::1]:9464",
 		Tables: []Table{
-			{Name: "Public.Users", Schema: "public", Relation: "users", Marker: "removed_at", Truncate: "bury", Line: 7},
-			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Marker: "deletedAt",
+			{Name: "Public.Users", Schema: "public", Relation: "users", Marker: "removed_at", Live: "auto", Truncate: "bury", Line: 7},
+			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Marker: "deletedAt", Live: "infinity", DeletedBy: "deleted_by", DeletionID: "deletionId",
 				Retention: 30 * 24 * time.Hour, Truncate: "deny", Line: 8, relationQuoted: true},
-			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Truncate: "allow", Line: 12},
+			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Live: "auto", Truncate: "allow", Line: 15},
 		},
+		Bodies:  "refuse",
 		Log:     Log{Level: slog.LevelDebug, Format: "json", Literals: true},
 		Limits:  Limits{StatementBytes: 512 << 10, Connections: 200},
 		Catalog: Catalog{MaxAge: 5 * time.Minute},

@@ -14,9 +14,14 @@ type Table struct {
 	Schema, Relation string
 
 	Marker    string        // the marker column, folded; default deleted_at
+	Live      string        // what the marker holds in a live row: "auto" (default), by its type and default, or "infinity"
 	Retention time.Duration // how long tombstones are kept; 0, the default, is forever
 	Truncate  string        // what TRUNCATE does: "bury" (default), "deny" or "allow"
-	Line      int           // where the entry starts in Config.File
+
+	// Columns that a deletion sets besides the marker, "" for none: the role that deleted, and the id of the deletion.
+	DeletedBy, DeletionID string
+
+	Line int // where the entry starts in Config.File
 
 	schemaQuoted, relationQuoted bool
 }

@@ -10,11 +10,14 @@ import (
 // Policy is the operator's list of protected tables, in the order written.
 type Policy struct {
 	tables []config.Table
+	bodies string
 }
 
-// New makes a policy of the configuration's tables. They are validated
-// already: see config.Load.
-func New(tables []config.Table) *Policy { return &Policy{tables: tables} }
+// New makes a policy of the configuration's tables and of what it says of
+// bodies, "pass" or "refuse". They are validated already: see config.Load.
+func New(tables []config.Table, bodies string) *Policy {
+	return &Policy{tables: tables, bodies: bodies}
+}
 
 // Markers lists the distinct marker columns: the catalog is asked for the
 // columns of relations that have one of them.
@@ -50,6 +53,23 @@ func (p *Policy) rule(n catalog.Name) *config.Table {
 		}
 	}
 	return glob
+}
+
+// childRule is the rule for a partition or an inheritance child: its
+// parent's.
+func (p *Policy) childRule(parent *Table) *config.Table {
+	rule := &config.Table{Marker: parent.Marker, Truncate: parent.Truncate}
+	if parent.Live.Value == Infinity {
+		rule.Live = "infinity"
+	}
+	for _, a := range parent.Audit {
+		if a.What == Role {
+			rule.DeletedBy = a.Column
+		} else {
+			rule.DeletionID = a.Column
+		}
+	}
+	return rule
 }
 
 var versions atomic.Uint64

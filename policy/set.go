@@ -25,44 +25,31 @@ type Set struct {
 	mentions  []string        // the same as text that a statement about them contains, lower case
 }
 
-// Table is a protected table.
+// Table is a protected table, or a view that shows the marker of one.
 type Table struct {
 	catalog.Name
 	Marker     string
 	MarkerType string // as format_type prints it; "timestamp with time zone" when not known
-	Kind       byte   // pg_class.relkind, 0 when not known
+	Live       Live   // what the marker holds in a live row
+	Audit      []Audit
+	Kind       byte // pg_class.relkind, 0 when not known
 	Columns    []catalog.Column
 	Ordinal    int    // the marker's place in Columns, -1 when Columns are not known
 	Truncate   string // what TRUNCATE does: bury, deny, allow
+	Uniques    []catalog.Unique
+	Instead    bool // a view that a rule or an INSTEAD OF trigger changes rows of
 
 	// Problem says why rows of this table cannot be buried: its marker
-	// column is missing or of a type not supported. Fix says what to do.
-	// Without a marker column there are no tombstones, so reads are right as
-	// they are; Unreadable says that this is not such a case.
+	// column or an audit column is missing or of a type not supported. Fix
+	// says what to do. Without a marker column there are no tombstones, so
+	// reads are right as they are, and Unmarked is set. Unreadable says that
+	// there may be tombstones and that they cannot be told.
 	Problem, Fix string
+	Unmarked     bool
 	Unreadable   bool
 
 	// ReferencedBy lists the tables whose foreign keys point here.
 	ReferencedBy []catalog.Name
-}
-
-// Indirect is a relation that is not protected but shows rows of one that
-// is: a view, or a parent of a protected child.
-type Indirect struct {
-	catalog.Name
-	Kind byte
-	Over *Table // one of the protected tables it shows
-}
-
-// What describes the relation in a message.
-func (i *Indirect) What() string {
-	switch i.Kind {
-	case 'v':
-		return "view"
-	case 'm':
-		return "materialized view"
-	}
-	return "table"
 }
 
 // Find says what a full name stands for: a protected table, something that
@@ -158,6 +145,10 @@ func (s *Set) Mentions(text string) bool {
 	return false
 }
 
+// RefusesBodies reports whether text that the server would run unseen may not
+// name a protected table.
+func (s *Set) RefusesBodies() bool { return s.policy.bodies == "refuse" }
+
 // Tables lists the protected tables by name.
 func (s *Set) Tables() []*Table {
 	list := make([]*Table, 0, len(s.tables))
@@ -169,10 +160,15 @@ func (s *Set) Tables() []*Table {
 }
 
 func newTable(n catalog.Name, rule *config.Table) *Table {
-	return &Table{
+	t := &Table{
 		Name: n, Marker: rule.Marker, MarkerType: "timestamp with time zone",
 		Ordinal: -1, Truncate: rule.Truncate,
 	}
+	if rule.Live == "infinity" {
+		t.Live.Value = Infinity
+	}
+	t.audit(rule)
+	return t
 }
 
 // protect takes in the tables that the policy's own words cover.
@@ -216,46 +212,9 @@ func (s *Set) protectChildren() {
 					continue
 				}
 				p := s.tables[parent.Name]
-				s.tables[r.Name] = s.table(r, &config.Table{Marker: p.Marker, Truncate: p.Truncate})
+				s.tables[r.Name] = s.table(r, s.policy.childRule(p))
 				changed = true
 				break
-			}
-		}
-	}
-}
-
-// findIndirect follows views down to what they read, and protected children
-// up to their parents.
-func (s *Set) findIndirect() {
-	over := func(oid uint32) *Table {
-		r := s.catalog.ByOID(oid)
-		if r == nil {
-			return nil
-		}
-		if t := s.tables[r.Name]; t != nil {
-			return t
-		}
-		if i := s.indirect[r.Name]; i != nil {
-			return i.Over
-		}
-		return nil
-	}
-	add := func(r *catalog.Relation, t *Table) bool {
-		if r == nil || t == nil || s.tables[r.Name] != nil || s.indirect[r.Name] != nil {
-			return false
-		}
-		s.indirect[r.Name] = &Indirect{Name: r.Name, Kind: r.Kind, Over: t}
-		return true
-	}
-	for changed := true; changed; {
-		changed = false
-		for i := range s.catalog.Relations {
-			r := &s.catalog.Relations[i]
-			for _, oid := range r.Reads {
-				changed = add(r, over(oid)) || changed
-			}
-			for _, oid := range r.Parents {
-				changed = add(s.catalog.ByOID(oid), over(r.OID)) || changed
 			}
 		}
 	}
@@ -270,8 +229,7 @@ func (s *Set) collectMentions() {
 		s.relations[n.Relation] = true
 	}
 	for name := range s.relations {
-		// As a quoted identifier it is written with its quotes doubled.
-		s.mentions = append(s.mentions, strings.ToLower(strings.ReplaceAll(name, `"`, `""`)))
+		s.mentions = append(s.mentions, mention(name))
 	}
 	slices.Sort(s.mentions)
 }
@@ -279,7 +237,7 @@ func (s *Set) collectMentions() {
 func (s *Set) table(r *catalog.Relation, rule *config.Table) *Table {
 	t := newTable(r.Name, rule)
 	t.Kind = r.Kind
-	t.Columns = r.Columns
+	t.Columns, t.Uniques, t.Instead = r.Columns, r.Uniques, r.Instead
 	t.Ordinal = r.Column(rule.Marker)
 	for _, oid := range r.ReferencedBy {
 		if from := s.catalog.ByOID(oid); from != nil {
@@ -287,18 +245,12 @@ func (s *Set) table(r *catalog.Relation, rule *config.Table) *Table {
 		}
 	}
 	if t.Ordinal < 0 {
+		t.Unmarked = true
 		t.Problem = fmt.Sprintf("protected table %q has no column %q to mark its deleted rows with", r.Name.String(), rule.Marker)
 		t.Fix = fmt.Sprintf("Add it: ALTER TABLE %s ADD COLUMN %s timestamptz;", r.Name, rule.Marker)
 		return t
 	}
-	t.MarkerType = r.Columns[t.Ordinal].Type
-	switch base, _, _ := strings.Cut(t.MarkerType, "("); {
-	case strings.HasPrefix(base, "timestamp"), base == "date":
-	default:
-		t.Problem = fmt.Sprintf("the marker %q of protected table %q is of type %s, which is not supported yet", rule.Marker, r.Name.String(), t.MarkerType)
-		t.Fix = "Use a marker of type timestamptz, timestamp or date."
-		t.Unreadable = true
-	}
+	t.mark(rule)
 	return t
 }
 

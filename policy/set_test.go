@@ -29,7 +29,7 @@ func resolve(t *testing.T, tables string, relations ...catalog.Relation) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(c.Tables).Resolve(cat)
+	return New(c.Tables, c.Bodies).Resolve(cat)
 }
 
 func rel(name string, kind byte, columns []catalog.Column) catalog.Relation {
@@ -48,7 +48,10 @@ func found(s *Set, name string) string {
 	case t != nil:
 		return "protected by " + t.Marker
 	case i != nil:
-		return i.What() + " over " + i.Over.String()
+		if i.View() {
+			return "view over " + i.Over.String()
+		}
+		return "table over " + i.Over.String()
 	}
 	return "-"
 }
@@ -58,6 +61,8 @@ func TestResolve(t *testing.T) {
 	view.Reads = []uint32{1}
 	viewOfView := rel("public.twice", 'v', nil)
 	viewOfView.Reads = []uint32{2}
+	whole, halved, otherType := rel("public.whole", 'v', stamp(tz)), rel("public.halved", 'm', stamp("timestamp(3) with time zone")), rel("public.other_type", 'v', stamp("date"))
+	whole.OID, whole.Reads, halved.Reads, otherType.Reads = 20, []uint32{2, 1}, []uint32{20}, []uint32{1}
 	users := rel("public.users", 'r', stamp(tz))
 	users.OID, view.OID = 1, 2
 	child := rel("public.users_old", 'r', stamp(tz))
@@ -68,9 +73,9 @@ func TestResolve(t *testing.T) {
 	parent.OID = 9
 	users.Parents = []uint32{9}
 	s := resolve(t, "  - name: public.users\n  - name: public.not_there\n  - {name: archive.*, marker: deleted_at}\n",
-		viewOfView, view, users, grandchild, child, parent,
+		halved, viewOfView, view, whole, otherType, users, grandchild, child, parent,
 		rel("other.users", 'r', stamp(tz)), rel("public.plain", 'r', nil),
-		rel("archive.a", 'r', stamp("date")), rel("archive.without", 'r', nil), rel("archive.flag", 'r', stamp("boolean")),
+		rel("archive.a", 'r', stamp("date")), rel("archive.without", 'r', nil), rel("archive.flag", 'r', stamp("boolean")), rel("archive.text", 'r', stamp("text")),
 		rel("archive.v", 'v', stamp(tz)))
 	for name, want := range map[string]string{
 		"public.users":       "protected by deleted_at",
@@ -78,13 +83,17 @@ func TestResolve(t *testing.T) {
 		"public.plain":       "-",
 		"public.active":      "view over public.users",
 		"public.twice":       "view over public.users",
+		"public.whole":       "protected by deleted_at", // it shows the marker
+		"public.halved":      "protected by deleted_at",
+		"public.other_type":  "view over public.users",
 		"public.users_old":   "protected by deleted_at",
 		"public.users_older": "protected by deleted_at",
 		"public.everybody":   "table over public.users", // a parent shows its children's rows
 		"public.not_there":   "protected by deleted_at", // named outright, so before it exists
 		"archive.a":          "protected by deleted_at",
 		"archive.without":    "-", // a wildcard means tables that have the marker
-		"archive.flag":       "problem",
+		"archive.flag":       "protected by deleted_at",
+		"archive.text":       "problem",
 		"archive.v":          "-", // its own column, not a protected table's
 	} {
 		if got := found(s, name); got != want {
@@ -131,7 +140,7 @@ func TestAssume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(c.Tables).Assume()
+	s := New(c.Tables, c.Bodies).Assume()
 	if got := found(s, "public.whatever"); got != "protected by deleted_at" {
 		t.Error(got)
 	}

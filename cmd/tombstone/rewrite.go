@@ -67,7 +67,7 @@ func resolve(file, schema string) (*policy.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := policy.New(c.Tables)
+	p := policy.New(c.Tables, c.Bodies)
 	if schema == "" {
 		return p.Assume(), nil
 	}

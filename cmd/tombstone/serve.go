@@ -71,7 +71,7 @@ type service struct {
 func start(c *config.Config, log *slog.Logger) (*service, error) {
 	metrics := admin.NewMetrics(version, commit)
 	p, err := proxy.Listen(proxy.Options{
-		Listen: c.Listen, Upstream: c.Upstream, Policy: policy.New(c.Tables),
+		Listen: c.Listen, Upstream: c.Upstream, Policy: policy.New(c.Tables, c.Bodies),
 		CatalogMaxAge: c.Catalog.MaxAge, StatementBytes: c.Limits.StatementBytes, Connections: c.Limits.Connections,
 		Literals: c.Log.Literals, Log: log, Observer: metrics,
 	})

@@ -25,13 +25,19 @@ type Relation struct {
 	Kind byte // pg_class.relkind: r table, p partitioned, v view, m materialized view, f foreign, S sequence
 
 	// Columns are in attnum order without dropped ones. They are read only
-	// for relations that have a column some policy uses as its marker.
+	// for relations that have a column some policy uses as its marker, as are
+	// Uniques.
 	Columns []Column
+	Uniques []Unique
 
 	Parents      []uint32 // pg_inherits: partitioned tables and inheritance parents
 	Reads        []uint32 // relations that a view's query names, from pg_depend
 	CascadesTo   []uint32 // those of ReferencedBy whose foreign key says ON DELETE CASCADE
 	ReferencedBy []uint32 // tables with a foreign key to this one, itself left out
+
+	// Instead: a view whose UPDATE or DELETE is a rule's or an INSTEAD OF
+	// trigger's business.
+	Instead bool
 }
 
 // Column is one live row of pg_attribute.
@@ -39,6 +45,19 @@ type Column struct {
 	Name      string
 	Type      string // format_type(atttypid, atttypmod)
 	Generated bool   // GENERATED ALWAYS AS (..) STORED
+	NotNull   bool   // declared NOT NULL, itself or by a primary key
+	Default   string // pg_get_expr of its default, Identity for an identity column, "" for none
+}
+
+// Identity stands for the default of an identity column.
+const Identity = "identity"
+
+// Unique is an index that lets no two rows have the same key: a unique index,
+// or that of an exclusion constraint.
+type Unique struct {
+	Name    string
+	Columns []string // of the key, in its order; "" for an expression
+	Where   string   // pg_get_expr of its predicate, "" for none
 }
 
 // New indexes the relations. It fails on two relations of one name, which

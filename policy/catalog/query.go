@@ -50,9 +50,19 @@ const catalogQuery = `SELECT pg_catalog.json_build_object(` +
 	`'database', pg_catalog.current_database(), ` +
 	`'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
 	`'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, ` +
-	`'columns', CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute m WHERE m.attrelid OPERATOR(pg_catalog.=) c.oid AND m.attnum OPERATOR(pg_catalog.>) 0 AND NOT m.attisdropped AND m.attname OPERATOR(pg_catalog.=) ANY (ARRAY[/*markers*/]::pg_catalog.name[])) ` +
-	`THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char") ORDER BY a.attnum) ` +
-	`FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped) END, ` +
+	`'columns', CASE WHEN marked.marked THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), ` +
+	`a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char", a.attnotnull, ` +
+	`CASE WHEN a.attidentity OPERATOR(pg_catalog.<>) ''::pg_catalog."char" THEN '` + Identity + `' WHEN a.attgenerated OPERATOR(pg_catalog.=) ''::pg_catalog."char" THEN pg_catalog.pg_get_expr(f.adbin, f.adrelid) END) ORDER BY a.attnum) ` +
+	`FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef f ON f.adrelid OPERATOR(pg_catalog.=) a.attrelid AND f.adnum OPERATOR(pg_catalog.=) a.attnum ` +
+	`WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped) END, ` +
+	`'uniques', CASE WHEN marked.marked THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array((SELECT x.relname FROM pg_catalog.pg_class x WHERE x.oid OPERATOR(pg_catalog.=) i.indexrelid), ` +
+	`ARRAY(SELECT COALESCE(a.attname, ''::pg_catalog.name) FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (attnum, place) ` +
+	`LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum ` +
+	`WHERE k.place OPERATOR(pg_catalog.<=) i.indnkeyatts ORDER BY k.place), pg_catalog.pg_get_expr(i.indpred, i.indrelid))) ` +
+	`FROM pg_catalog.pg_index i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND (i.indisunique OR i.indisexclusion)) END, ` +
+	`'instead', c.relkind OPERATOR(pg_catalog.=) 'v'::pg_catalog."char" AND (` +
+	`EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND (t.tgtype OPERATOR(pg_catalog.&) 64::pg_catalog.int2) OPERATOR(pg_catalog.<>) 0::pg_catalog.int2) OR ` +
+	`EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND w.ev_type OPERATOR(pg_catalog.<>) '1'::pg_catalog."char")), ` +
 	`'parents', (SELECT pg_catalog.json_agg(i.inhparent::pg_catalog.int8) FROM pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid), ` +
 	`'reads', CASE WHEN c.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}'::pg_catalog."char"[]) THEN ` +
 	`(SELECT pg_catalog.jsonb_agg(DISTINCT d.refobjid::pg_catalog.int8) FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) w.oid ` +
@@ -60,6 +70,8 @@ const catalogQuery = `SELECT pg_catalog.json_build_object(` +
 	`WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND d.refobjid OPERATOR(pg_catalog.<>) c.oid) END, ` +
 	`'referenced_by', fk.referencing, 'cascades_to', fk.cascading` +
 	`)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace ` +
+	`CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute m WHERE m.attrelid OPERATOR(pg_catalog.=) c.oid AND m.attnum OPERATOR(pg_catalog.>) 0 ` +
+	`AND NOT m.attisdropped AND m.attname OPERATOR(pg_catalog.=) ANY (ARRAY[/*markers*/]::pg_catalog.name[])) AS marked) marked ` +
 	// grouped once, because pg_constraint has no index on confrelid
 	`LEFT JOIN (SELECT f.confrelid, pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) AS referencing, ` +
 	`pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) FILTER (WHERE f.confdeltype OPERATOR(pg_catalog.=) 'c'::pg_catalog."char") AS cascading FROM pg_catalog.pg_constraint f ` +
@@ -81,6 +93,8 @@ func Decode(field []byte) (*Catalog, error) {
 			Reads        []uint32 `json:"reads"`
 			ReferencedBy []uint32 `json:"referenced_by"`
 			CascadesTo   []uint32 `json:"cascades_to"`
+			Uniques      []unique `json:"uniques"`
+			Instead      bool     `json:"instead"`
 		} `json:"relations"`
 	}
 	if err := json.Unmarshal(field, &answer); err != nil {
@@ -93,19 +107,29 @@ func Decode(field []byte) (*Catalog, error) {
 		}
 		relations[i] = Relation{
 			OID: a.OID, Name: Name{a.Schema, a.Name}, Kind: a.Kind[0],
-			Parents: a.Parents, Reads: a.Reads, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo,
+			Parents: a.Parents, Reads: a.Reads, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo, Instead: a.Instead,
 		}
 		for _, c := range a.Columns {
 			relations[i].Columns = append(relations[i].Columns, Column(c))
+		}
+		for _, u := range a.Uniques {
+			relations[i].Uniques = append(relations[i].Uniques, Unique(u))
 		}
 	}
 	return New(answer.Database, relations)
 }
 
-// column decodes the three-element array that Query sends for a column:
-// names as keys would double the size of the answer.
-type column Column
+// column and unique decode the arrays that Query sends for them: names as keys
+// would double the size of the answer. A null leaves its field empty.
+type (
+	column Column
+	unique Unique
+)
 
 func (c *column) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, &[3]any{&c.Name, &c.Type, &c.Generated})
+	return json.Unmarshal(b, &[5]any{&c.Name, &c.Type, &c.Generated, &c.NotNull, &c.Default})
+}
+
+func (u *unique) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(b, &[3]any{&u.Name, &u.Columns, &u.Where})
 }

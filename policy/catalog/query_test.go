@@ -7,13 +7,13 @@ import (
 
 func TestDecode(t *testing.T) {
 	c, err := Decode([]byte(`{"database": "shop", "relations": [
-		{"oid": 7, "schema": "public", "name": "users", "kind": "r", "columns": [["id", "integer", false], ["n", "integer", true]], "parents": [1], "reads": null, "referenced_by": [8, 9]},
+		{"oid": 7, "schema": "public", "name": "users", "kind": "r", "columns": [["id", "integer", false, true, "identity"], ["n", "integer", true, false, null]], "uniques": [["u", ["id", ""], null], ["w", ["n"], "(n > 1)"]], "parents": [1], "reads": null, "referenced_by": [8, 9]},
 		{"oid": 4294967295, "schema": "x", "name": "Odd \"Name\"", "kind": "v", "columns": null, "reads": [7]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	u := c.Find(Name{"public", "users"})
-	if u == nil || u.OID != 7 || u.Kind != 'r' || len(u.Columns) != 2 || !u.Columns[1].Generated || u.Column("n") != 1 || u.Column("x") != -1 || len(u.ReferencedBy) != 2 {
+	if u == nil || u.OID != 7 || u.Kind != 'r' || len(u.Columns) != 2 || !u.Columns[1].Generated || u.Column("n") != 1 || u.Columns[0].Default != Identity || !u.Columns[0].NotNull || len(u.Uniques) != 2 || u.Uniques[1].Where != "(n > 1)" || u.Column("x") != -1 || len(u.ReferencedBy) != 2 {
 		t.Errorf("%+v", u)
 	}
 	if v := c.ByOID(1<<32 - 1); v == nil || v.Relation != `Odd "Name"` || v.Reads[0] != 7 {
