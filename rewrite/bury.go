@@ -1,8 +1,6 @@
 package rewrite
 
 import (
-	"strings"
-
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"tombstone/policy"
@@ -19,7 +17,7 @@ import (
 // move the time of its deletion.
 func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 	sc = r.with(x.WithClause, sc)
-	table := r.target(x.Relation)
+	table := r.target(x.Relation, true)
 	atCursor := isCurrentOf(x.WhereClause)
 	l := r.list(x.UsingClause, !atCursor, sc, x.Relation)
 	tests := l.tests
@@ -50,7 +48,7 @@ func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 		}
 		r.replace(from-2, from-2, "UPDATE")
 		r.drop(from-1, from-1)
-		r.putAfter(to-1, " SET "+quote(table.Marker)+" = "+r.now())
+		r.putAfter(to-1, " SET "+r.stamp(table))
 		if len(x.UsingClause) > 0 {
 			r.replace(to, to, "FROM")
 		}
@@ -65,18 +63,4 @@ func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 		r.returning(x, table, sc, l.bare[x.Relation.Relname] > 1)
 	}
 	return table
-}
-
-// now writes the time of a deletion. A schema that stands before pg_catalog in
-// the search_path could have a now() of its own.
-func (r *rewriter) now() string {
-	for _, schema := range r.env.Path {
-		switch {
-		case schema == "pg_catalog":
-			return "now()"
-		case !strings.HasPrefix(schema, "pg_temp_"): // never searched for functions
-			return "pg_catalog.now()"
-		}
-	}
-	return "pg_catalog.now()"
 }

@@ -34,6 +34,12 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 		return // COPY reads no children, and the server refuses views
 	case table == nil:
 		return
+	case table.Kind == 'm':
+		// PostgreSQL 18 copies them, tombstones and all.
+		r.serverSays("42809", fmt.Sprintf("cannot copy from materialized view %q", table.Relation), "", "Try the COPY (SELECT ...) TO variant.")
+		return
+	case table.Kind == 'v':
+		return // as below
 	case table.Unreadable:
 		r.unmarkable(table, x.Relation.Location)
 		return
@@ -41,7 +47,7 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 	if table.Kind == 'p' || table.Kind == 'f' {
 		return // the server refuses to copy those, in its own words
 	}
-	if table.Problem != "" {
+	if table.Unmarked {
 		r.touch(table, Unmarked, x.Relation.Location, Passed)
 		return
 	}

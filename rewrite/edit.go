@@ -22,6 +22,14 @@ type change struct {
 	silent   bool  // the server would not have pointed at what stands here
 	near     int32 // the token that stands for an error inside
 	words    string
+	inner    inner // if set, only this part of token from is replaced
+}
+
+// inner is a part of a literal that holds SQL, in bytes from the literal's
+// start. Texts with such a literal are planned one by one, so offsets hold.
+type inner struct {
+	set              bool
+	start, end, near int
 }
 
 // order sorts changes by their place. One behind a token comes before one in
@@ -81,6 +89,10 @@ func (c *change) in(sql string, toks []lex.Token) Edit {
 	}
 	if !c.silent {
 		e.Near = int(toks[c.near].Start)
+	}
+	if c.inner.set {
+		start := int(toks[c.from].Start)
+		e.Start, e.End, e.Near = start+c.inner.start, start+c.inner.end, start+c.inner.near
 	}
 	return e
 }

@@ -2,6 +2,8 @@ package rewrite
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,46 +13,24 @@ import (
 	"tombstone/policy"
 )
 
-// shop is the schema of the goldens and of the fuzz target.
-const shop = `
-CREATE TABLE users (id bigint PRIMARY KEY, name text, email text, deleted_at timestamptz);
-CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users, total numeric, deleted_at timestamptz(3));
-CREATE TABLE items (order_id bigint, n int, note text, twice int GENERATED ALWAYS AS (n * 2) STORED, gone timestamp);
-CREATE TABLE products (id bigint PRIMARY KEY, name text);
-CREATE TABLE "Odd ""Name""" (id int, deleted_at timestamptz);
-CREATE TABLE bare (id int);
-CREATE TABLE other.users (id int, nick text);
-CREATE TABLE logs (at date, deleted_at timestamptz) PARTITION BY RANGE (at);
-CREATE TABLE logs_2026 PARTITION OF logs FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
-CREATE VIEW active AS SELECT * FROM users;
-CREATE VIEW plain AS SELECT * FROM products;
-`
+// shopSet resolves testdata/policy.yaml for testdata/schema.sql and more.
+func shopSet(t testing.TB, extra string) *policy.Set { return shopSetWith(t, extra, "pass") }
 
-const shopPolicy = `
-listen: 127.0.0.1:6432
-upstream: postgres://127.0.0.1
-tables:
-  - name: public.users
-  - name: public.orders
-  - {name: public.items, marker: gone}
-  - name: public."Odd ""Name"""
-  - name: public.bare
-  - name: public.logs
-  - {name: public.denied, truncate: deny}
-  - {name: public.allowed, truncate: allow}
-`
-
-func shopSet(t testing.TB, extra string) *policy.Set {
+func shopSetWith(t testing.TB, extra, bodies string) *policy.Set {
 	t.Helper()
-	c, err := Schema(shop + extra)
+	shop, err := os.ReadFile("testdata/schema.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := config.Parse("policy.yaml", []byte(shopPolicy))
+	c, err := Schema(string(shop) + extra)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return policy.New(f.Tables).Resolve(c)
+	f, err := config.Load("testdata/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy.New(f.Tables, bodies).Resolve(c)
 }
 
 // TestGolden runs testdata/*.test, the readable specification: a statement,
@@ -58,9 +38,10 @@ func shopSet(t testing.TB, extra string) *policy.Set {
 //
 // Arguments of a case: path=(a,b) the search_path, temp=(t) the session's
 // temporary tables, backslash (standard_conforming_strings is off), dirty (the
-// transaction changed names), stale (names may have changed).
+// transaction changed names), stale (names may have changed), bodies=refuse (the
+// policy's word on what the server runs unseen).
 func TestGolden(t *testing.T) {
-	set := shopSet(t, "")
+	set, strict := shopSet(t, ""), shopSetWith(t, "", "refuse")
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		if !strings.HasSuffix(path, ".test") {
 			return
@@ -70,10 +51,15 @@ func TestGolden(t *testing.T) {
 			for _, a := range d.CmdArgs {
 				switch a.Key {
 				case "path":
-					env.Path = append([]string{"pg_catalog"}, a.Vals...)
+					env.Path = a.Vals
+					if !slices.Contains(a.Vals, "pg_catalog") {
+						env.Path = append([]string{"pg_catalog"}, a.Vals...)
+					}
 				case "temp":
 					env.Temp = a.Vals
 					env.Path = append([]string{"pg_temp_3"}, env.Path...)
+				case "bodies":
+					env.Set = strict
 				case "backslash":
 					env.Backslash = true
 				case "dirty":

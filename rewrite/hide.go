@@ -109,7 +109,7 @@ func (r *rewriter) reference(rv *pg.RangeVar, sample *pg.RangeTableSample, where
 		r.refuse("internal", rv.Location)
 		return
 	}
-	if table.Problem != "" {
+	if table.Unmarked {
 		r.touch(table, Unmarked, rv.Location, Passed)
 		return
 	}
@@ -174,7 +174,7 @@ func (r *rewriter) aliasEnd(a *pg.Alias, i int) int {
 // test writes the condition that a reference's row is live. Where the bare
 // name is used twice it carries its schema, as a person would have to write.
 func (r *rewriter) test(rv *pg.RangeVar, table *policy.Table, twice bool) string {
-	return qualifier(rv, table, twice) + "." + quote(r.marker(rv, table)) + " IS NULL"
+	return r.live(qualifier(rv, table, twice)+"."+quote(r.marker(rv, table)), table.Live)
 }
 
 func qualifier(rv *pg.RangeVar, table *policy.Table, twice bool) string {
@@ -259,7 +259,7 @@ func (r *rewriter) tableCommand(rv *pg.RangeVar, sc *scope) {
 	if table == nil {
 		return
 	}
-	if table.Problem != "" {
+	if table.Unmarked {
 		r.touch(table, Unmarked, rv.Location, Passed)
 		return
 	}

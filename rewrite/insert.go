@@ -13,12 +13,17 @@ func (r *rewriter) insertInto(x *pg.InsertStmt, sc *scope) {
 	sc = r.with(x.WithClause, sc)
 	conflict := r.conflict
 	if c := x.OnConflictClause; c != nil {
-		// A conflict with a tombstone must behave as if it were not there,
-		// which takes more than an edit of the text.
-		if table, indirect := r.find(x.Relation, nil); table != nil {
-			r.refuse("on-conflict", x.Relation.Location, table.String())
-		} else if indirect != nil {
+		table, indirect := r.find(x.Relation, nil)
+		switch {
+		case indirect != nil && indirect.View():
 			r.refuse("on-conflict", x.Relation.Location, indirect.Over.String())
+		case table == nil:
+		case table.Unreadable:
+			r.unmarkable(table, x.Relation.Location)
+		case table.Unmarked:
+			r.touch(table, Unmarked, x.Relation.Location, Passed)
+		default:
+			r.upsert(x, table)
 		}
 		r.conflict = c.Location
 	}
@@ -29,16 +34,4 @@ func (r *rewriter) insertInto(x *pg.InsertStmt, sc *scope) {
 		children(c, func(m any) { r.expr(m, sc) })
 	}
 	r.exprs(x.ReturningList, sc)
-}
-
-// merge refuses a MERGE that involves anything protected.
-func (r *rewriter) merge(x *pg.MergeStmt, sc *scope) {
-	forbid := r.forbid
-	r.forbid = "merge"
-	sc = r.with(x.WithClause, sc)
-	r.target(x.Relation)
-	r.list([]*pg.Node{x.SourceRelation}, false, sc, x.Relation)
-	r.expr(unwrap(x.JoinCondition), sc)
-	r.exprs(x.MergeWhenClauses, sc)
-	r.forbid = forbid
 }

@@ -41,16 +41,22 @@ type refusal struct {
 // refusals is the one table of refusals. %s takes the relation's name, or
 // what the call site names instead.
 var refusals = map[string]refusal{
-	"merge": {"0A000", `MERGE that involves protected table "%s" is not supported yet`,
-		"Write it as UPDATE, DELETE and INSERT statements in one transaction."},
-	"on-conflict": {"0A000", `INSERT .. ON CONFLICT into protected table "%s" is not supported yet`,
-		"Try an UPDATE first and INSERT when it finds no row, in one transaction."},
-	"define": {"0A000", `defining something by a query on protected table "%s" is not supported yet`,
-		"Its deleted rows would show. Define it on a direct connection to the server, with a condition on the marker column."},
-	"create-as": {"0A000", `copying protected table "%s" into a new table is not supported yet`,
-		"Create the table first, then INSERT .. SELECT into it."},
-	"view": {"0A000", `"%s" shows rows of protected table "%s" and is not supported yet`,
-		"Name the protected table itself in the statement."},
+	"on-conflict": {"0A000", `a deleted row of protected table "%s" could hold the key of a new row, and this ON CONFLICT would not tell`,
+		"Name the conflict target, as in ON CONFLICT (id) DO NOTHING, or make the unique indexes partial: WHERE <the row is live>."},
+	"key-taken": {"23505", "a deleted row holds the key of the new row",
+		"Restore or purge the deleted row, or replace the unique constraint by a unique index of live rows only: CREATE UNIQUE INDEX .. WHERE <the row is live>."},
+	"create-schema": {"0A000", `CREATE SCHEMA with a query on protected table "%s" in it is not supported`,
+		"Create the schema first, and what is in it with statements of their own."},
+	"view-delete": {"0A000", `view "%s" does not show the column that marks deleted rows of protected table "%s"`,
+		"Delete from the table itself, or show that column in the view."},
+	"view-instead": {"0A000", `a rule or an INSTEAD OF trigger says what DELETE does to view "%s", which shows a protected table`,
+		"Delete from the table itself."},
+	"parent": {"0A000", `"%s" is a parent of protected table "%s" and not protected itself`,
+		"Protect it in the policy too, or name ONLY the parent, or the protected table."},
+	"body-unseen": {"0A000", `the body names protected table "%s", and the server would run it unseen`,
+		"Send the statements themselves, or write the function in SQL."},
+	"body-literal": {"0A000", "the function's body names a protected table and is written as a string that cannot be edited in place",
+		"Write the body between dollar quotes: AS $$ .. $$."},
 	"moved-names": {"0A000", `"%s" cannot be resolved: an earlier statement of the same message may change what it means`,
 		"Send the statements in separate messages."},
 	"renamed-marker": {"0A000", `the column aliases of protected table "%s" make its marker column ambiguous`,
@@ -109,6 +115,9 @@ func (r *rewriter) serverSays(code, message, detail, hint string) {
 // stand for other tables, in the words in which the server refuses what it
 // has to plan anew: drivers know them, and prepare the statement again.
 func Outdated() *Refusal { return newRefusal("prepared", -1) }
+
+// TakenKey is the error of an upsert whose key a tombstone holds.
+func TakenKey() *Refusal { return newRefusal("key-taken", -1) }
 
 // Moved is the refusal of a message in which a prepared statement or cursor
 // that may change what names mean is run before names are used.

@@ -15,17 +15,38 @@ import (
 //
 // Without this rule, WITH users AS (SELECT 1) DELETE FROM users would pass
 // for a DELETE from the common table expression, and really delete.
-func (r *rewriter) target(rv *pg.RangeVar) *policy.Table { return r.lookup(rv, nil) }
+//
+// deletes says that rows are to be deleted from it.
+func (r *rewriter) target(rv *pg.RangeVar, deletes bool) *policy.Table {
+	table, indirect := r.find(rv, nil)
+	if deletes {
+		switch {
+		case indirect != nil && indirect.View():
+			r.refuse("view-delete", rv.Location, indirect.String(), indirect.Over.String())
+			return nil
+		case table != nil && table.Instead:
+			r.refuse("view-instead", rv.Location, table.String())
+			return nil
+		}
+	}
+	return r.found(rv, table, indirect)
+}
 
 // lookup resolves a name as the server does. It returns the protected table
-// that the name stands for, or nil. What only shows a protected table is
-// refused here.
+// that the name stands for, or nil.
 func (r *rewriter) lookup(rv *pg.RangeVar, sc *scope) *policy.Table {
 	table, indirect := r.find(rv, sc)
+	return r.found(rv, table, indirect)
+}
+
+func (r *rewriter) found(rv *pg.RangeVar, table *policy.Table, indirect *policy.Indirect) *policy.Table {
 	switch {
-	case indirect != nil && (rv.Inh || indirect.Kind == 'v' || indirect.Kind == 'm'):
-		// ONLY a parent shows none of its protected children.
-		r.refuse("view", rv.Location, indirect.String(), indirect.Over.String())
+	case indirect != nil && indirect.View():
+		// Its tombstones cannot be told here. If it was created through the
+		// proxy it has none.
+		r.touch(indirect.Over, ViewOpen, rv.Location, Passed)
+	case indirect != nil && rv.Inh: // ONLY a parent shows none of its protected children
+		r.refuse("parent", rv.Location, indirect.String(), indirect.Over.String())
 	case table != nil && r.forbid != "":
 		r.refuse(r.forbid, rv.Location, table.String())
 	case table != nil && table.Unreadable:

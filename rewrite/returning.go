@@ -113,10 +113,10 @@ func (o *oldRow) item(c *pg.ColumnRef, named bool) {
 		}
 		o.put(c, strings.Join(list, ", "), true, named) // the server ignores a name for several columns
 	case marker:
-		o.replaceItem(c, o.null()+as(named, o.table.Marker))
+		o.replaceItem(c, o.was(c)+as(named, lastField(c)))
 	case wholeRow:
 		if len(o.table.Columns) > 0 {
-			o.replaceItem(c, o.row()+as(named, c.Fields[len(c.Fields)-1].GetString_().GetSval()))
+			o.replaceItem(c, o.row()+as(named, lastField(c)))
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (o *oldRow) inside(m any, inRow bool) {
 	case *pg.ColumnRef:
 		switch o.means(x) {
 		case marker:
-			o.replace(x, "("+o.null()+")")
+			o.replace(x, "("+o.was(x)+")")
 		case wholeRow:
 			if len(o.table.Columns) > 0 {
 				o.replace(x, o.row())
@@ -212,7 +212,7 @@ const (
 	other      meaning = iota
 	star               // *
 	targetStar         // t.*
-	marker             // the target's marker
+	marker             // the target's marker, or another column that burying sets
 	wholeRow           // t
 )
 
@@ -251,7 +251,7 @@ func (o *oldRow) means(c *pg.ColumnRef) meaning {
 	case len(names) == 1:
 		kind := other
 		switch {
-		case names[0] == o.table.Marker:
+		case o.sets(names[0]):
 			kind = marker
 		case names[0] == o.targetName() && !o.shadowed && !o.column(names[0]):
 			kind = wholeRow
@@ -265,7 +265,7 @@ func (o *oldRow) means(c *pg.ColumnRef) meaning {
 			o.refuse("returning-unclear", c.Location, names[0], o.table.String())
 		}
 	case len(names) > 1:
-		if names[len(names)-1] == o.table.Marker && qualified(names[:len(names)-1]) {
+		if o.sets(names[len(names)-1]) && qualified(names[:len(names)-1]) {
 			return marker
 		}
 	}
@@ -281,17 +281,30 @@ func (o *oldRow) column(name string) bool {
 	return false
 }
 
-// null writes the marker as it was.
-func (o *oldRow) null() string { return "NULL::" + o.table.MarkerType }
+// sets reports whether burying sets a column.
+func (o *oldRow) sets(column string) bool {
+	_, sets := was(o.table, column)
+	return sets
+}
 
-// columns lists the target's columns as they were. With named the marker
-// carries its name, as an item of a list of results must.
+// was writes what the column referred to held before.
+func (o *oldRow) was(c *pg.ColumnRef) string {
+	value, _ := was(o.table, lastField(c))
+	return value
+}
+
+func lastField(c *pg.ColumnRef) string {
+	return c.Fields[len(c.Fields)-1].GetString_().GetSval()
+}
+
+// columns lists the target's columns as they were. With named those that
+// burying sets carry their names, as an item of a list of results must.
 func (o *oldRow) columns(named bool) []string {
 	list := make([]string, len(o.table.Columns))
 	for i, c := range o.table.Columns {
 		list[i] = o.qualifier + "." + quote(c.Name)
-		if i == o.table.Ordinal {
-			list[i] = o.null()
+		if value, sets := was(o.table, c.Name); sets {
+			list[i] = value
 			if named {
 				list[i] += " AS " + quote(c.Name)
 			}

@@ -104,6 +104,9 @@ func (r *rewriter) raw(raw *pg.RawStmt) {
 		f.token = r.at(int32(f.Offset))
 		r.stmt.Action, r.stmt.Tag, r.stmt.PrepareTag = Refused, TagAsSent, TagAsSent
 		r.stmt.Prepare, r.stmt.Execute, r.stmt.Deallocate, r.stmt.ForgetAll = "", "", "", false
+		for i := range r.stmt.Touched {
+			r.stmt.Touched[i].Action = Refused
+		}
 		words := sentinelSQL
 		switch unwrap(raw.Stmt).(type) {
 		case *pg.TruncateStmt, *pg.CopyStmt, *pg.VariableSetStmt, *pg.ViewStmt, *pg.RuleStmt, *pg.CreateFunctionStmt, *pg.PrepareStmt:

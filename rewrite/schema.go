@@ -9,7 +9,7 @@ import (
 	"tombstone/policy/catalog"
 )
 
-// Schema reads CREATE TABLE, CREATE VIEW and CREATE SCHEMA statements into a
+// Schema reads CREATE TABLE, CREATE UNIQUE INDEX and CREATE VIEW statements into a
 // catalog, as a stand-in for a database's. Other statements are skipped. It is
 // what `tombstone rewrite --schema` uses, and the tests.
 func Schema(sql string) (*catalog.Catalog, error) {
@@ -30,6 +30,8 @@ func Schema(sql string) (*catalog.Catalog, error) {
 			}
 		case *pg.AlterTableStmt:
 			s.alter(x)
+		case *pg.IndexStmt:
+			s.index(x)
 		}
 	}
 	return catalog.New("", s.relations)
@@ -78,7 +80,7 @@ func (s *schema) table(x *pg.CreateStmt) {
 		case *pg.ColumnDef:
 			s.column(r, e)
 		case *pg.Constraint:
-			s.references(r, e)
+			s.constraint(r, e)
 		}
 	}
 }
@@ -100,7 +102,7 @@ func (s *schema) alter(x *pg.AlterTableStmt) {
 				s.column(r, d)
 			}
 		case *pg.Constraint:
-			s.references(r, d)
+			s.constraint(r, d)
 		}
 	}
 }
@@ -112,12 +114,62 @@ func (s *schema) column(r *catalog.Relation, d *pg.ColumnDef) {
 		if !ok {
 			continue
 		}
-		if k.Contype == pg.ConstrType_CONSTR_GENERATED {
+		switch k.Contype {
+		case pg.ConstrType_CONSTR_GENERATED:
 			c.Generated = true
+		case pg.ConstrType_CONSTR_IDENTITY:
+			c.Default = catalog.Identity
+		case pg.ConstrType_CONSTR_NOTNULL:
+			c.NotNull = true
+		case pg.ConstrType_CONSTR_DEFAULT:
+			c.Default = deparse(k.RawExpr)
+		case pg.ConstrType_CONSTR_PRIMARY, pg.ConstrType_CONSTR_UNIQUE:
+			c.NotNull = c.NotNull || k.Contype == pg.ConstrType_CONSTR_PRIMARY
+			r.Uniques = append(r.Uniques, catalog.Unique{Name: k.Conname, Columns: []string{c.Name}})
 		}
 		s.references(r, k)
 	}
+	if strings.HasSuffix(c.Type, "serial") {
+		c.Default, c.NotNull = "nextval(", true
+	}
 	r.Columns = append(r.Columns, c)
+}
+
+func (s *schema) constraint(r *catalog.Relation, k *pg.Constraint) {
+	if k.Contype == pg.ConstrType_CONSTR_PRIMARY || k.Contype == pg.ConstrType_CONSTR_UNIQUE {
+		u := catalog.Unique{Name: k.Conname}
+		for _, n := range k.Keys {
+			u.Columns = append(u.Columns, n.GetString_().GetSval())
+		}
+		r.Uniques = append(r.Uniques, u)
+	}
+	s.references(r, k)
+}
+
+func (s *schema) index(x *pg.IndexStmt) {
+	oid := s.names[nameOf(x.Relation)]
+	if oid == 0 || !x.Unique {
+		return
+	}
+	u := catalog.Unique{Name: x.Idxname}
+	for _, n := range x.IndexParams {
+		u.Columns = append(u.Columns, n.GetIndexElem().GetName())
+	}
+	if x.WhereClause != nil {
+		u.Where = deparse(x.WhereClause)
+	}
+	s.relations[oid-1].Uniques = append(s.relations[oid-1].Uniques, u)
+}
+
+// deparse writes an expression, nearly as pg_get_expr does.
+func deparse(expr *pg.Node) string {
+	query := &pg.SelectStmt{WhereClause: expr}
+	words, err := pg.Deparse(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: query}}}}})
+	if err != nil {
+		return ""
+	}
+	_, words, _ = strings.Cut(words, "WHERE ")
+	return words
 }
 
 func (s *schema) references(r *catalog.Relation, k *pg.Constraint) {
@@ -145,6 +197,41 @@ func (s *schema) view(rv *pg.RangeVar, query *pg.Node, kind byte) {
 		children(m, look)
 	}
 	look(unwrap(query))
+	if q, ok := unwrap(query).(*pg.SelectStmt); ok {
+		r.Columns = s.results(q)
+	}
+}
+
+// results lists the columns of a query's result, as far as they are columns
+// of tables in its FROM clause.
+func (s *schema) results(q *pg.SelectStmt) []catalog.Column {
+	var in, out []catalog.Column
+	for _, n := range q.FromClause {
+		if rv, ok := unwrap(n).(*pg.RangeVar); ok {
+			if oid := s.names[nameOf(rv)]; oid != 0 {
+				in = append(in, s.relations[oid-1].Columns...)
+			}
+		}
+	}
+	for _, n := range q.TargetList {
+		t := n.GetResTarget()
+		fields := t.GetVal().GetColumnRef().GetFields()
+		if len(fields) == 0 {
+			continue
+		}
+		last := fields[len(fields)-1]
+		for _, c := range in {
+			name := last.GetString_().GetSval()
+			if last.GetAStar() == nil && c.Name != name {
+				continue
+			}
+			if t.Name != "" {
+				c.Name = t.Name
+			}
+			out = append(out, catalog.Column{Name: c.Name, Type: c.Type})
+		}
+	}
+	return out
 }
 
 // typeName writes a column's type as format_type does, for the types whose

@@ -22,7 +22,6 @@ func (r *rewriter) plain(m any) Changes {
 	case *pg.SelectStmt:
 		r.stmt.Kind = "select"
 		if into(x) != nil {
-			r.forbid = "create-as"
 			r.query(x, nil)
 			return ChangesCatalog
 		}
@@ -137,21 +136,18 @@ func (r *rewriter) utility(m any) Changes {
 	case *pg.DoStmt:
 		// The body is a string that the server runs; what it did is unknown.
 		r.stmt.Kind = "do"
+		r.unseen(x.Args)
 		return ChangesNames | MovesPath | MovesSchemas | ChangesCatalog | ChangesLexing
 	case *pg.CallStmt:
 		r.stmt.Kind = "call"
-		r.forbidden("define", x)
+		r.expr(x, nil)
 		return ChangesNames | MovesPath | MovesSchemas | ChangesLexing
 	case *pg.CreateTableAsStmt:
 		r.stmt.Kind = "create"
 		if e, ok := unwrap(x.Query).(*pg.ExecuteStmt); ok {
 			r.stmt.Execute = e.Name
 		}
-		rule := "create-as"
-		if x.Objtype == pg.ObjectType_OBJECT_MATVIEW {
-			rule = "define"
-		}
-		r.forbidden(rule, x)
+		r.expr(x, nil)
 		if x.Into.GetRel().GetRelpersistence() == "t" {
 			return ChangesNames
 		}
@@ -166,13 +162,20 @@ func (r *rewriter) utility(m any) Changes {
 			r.stmt.Kind = "ddl"
 			return ChangesNames
 		}
-	case *pg.IndexStmt, *pg.CreateTrigStmt, *pg.CreateFunctionStmt, *pg.CreateEnumStmt:
+	case *pg.CreateSchemaStmt:
+		// Its names are looked up in the new schema first.
+		r.forbid = "create-schema"
+	case *pg.CreateFunctionStmt:
 		r.stmt.Kind = "ddl"
-		r.forbidden("define", m)
+		r.createFunction(x)
+		return 0
+	case *pg.IndexStmt, *pg.CreateTrigStmt, *pg.CreateEnumStmt:
+		r.stmt.Kind = "ddl"
+		r.expr(m, nil)
 		return 0 // no table is another after it
 	}
 	r.stmt.Kind = "ddl"
-	r.forbidden("define", m)
+	r.expr(m, nil)
 	switch x := m.(type) {
 	case *pg.CreateStmt, *pg.AlterTableStmt, *pg.ViewStmt, *pg.CreateSeqStmt, *pg.AlterSeqStmt:
 		// They change what the names in them mean, and no other's.
@@ -186,13 +189,6 @@ func (r *rewriter) utility(m any) Changes {
 		}
 	}
 	return ChangesCatalog | ChangesNames | MovesPath | MovesSchemas
-}
-
-// forbidden refuses a statement in which a query names something protected:
-// what it defines would show, or act on, tombstones for good.
-func (r *rewriter) forbidden(rule string, m any) {
-	r.forbid = rule
-	r.expr(m, nil)
 }
 
 // set plans SET and RESET.

@@ -25,10 +25,11 @@ func (r *rewriter) truncate(x *pg.TruncateStmt) {
 			continue
 		}
 		refs = append(refs, rv)
-		table := r.target(rv)
+		table := r.target(rv, false)
 		switch {
-		case table == nil:
+		case table == nil, table.View(): // the server says that a view is no table
 			plain++
+			table = nil
 		case table.Kind == 'p' && !rv.Inh:
 			r.serverSays("42809", "cannot truncate only a partitioned table", "",
 				"Do not specify the ONLY keyword, or use TRUNCATE ONLY on the partitions directly.")
@@ -140,10 +141,7 @@ func (r *rewriter) buryAll(tables []*policy.Table, refs []*pg.RangeVar) {
 		default:
 			r.putAfter(from-1, " "+opening)
 		}
-		closing := " SET " + quote(t.Marker) + " = " + r.now() + " WHERE " + quote(refs[i].Relname) + "." + quote(t.Marker) + " IS NULL"
-		if refs[i].Schemaname != "" {
-			closing = " SET " + quote(t.Marker) + " = " + r.now() + " WHERE " + quote(t.Schema) + "." + quote(t.Relation) + "." + quote(t.Marker) + " IS NULL"
-		}
+		closing := " SET " + r.stamp(t) + " WHERE " + r.test(refs[i], t, false)
 		if !final {
 			closing += ")"
 		}

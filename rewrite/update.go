@@ -11,7 +11,7 @@ import (
 // are gone.
 func (r *rewriter) update(x *pg.UpdateStmt, sc *scope) {
 	sc = r.with(x.WithClause, sc)
-	table := r.target(x.Relation)
+	table := r.target(x.Relation, false)
 	if x.Relation.Relname == "pg_settings" {
 		r.setsConfig = true // the view's rule calls set_config()
 	}
@@ -20,7 +20,7 @@ func (r *rewriter) update(x *pg.UpdateStmt, sc *scope) {
 	tests := l.tests
 	if table != nil {
 		switch {
-		case table.Problem != "":
+		case table.Unmarked:
 			r.touch(table, Unmarked, x.Relation.Location, Passed)
 		case !atCursor:
 			tests = append([]string{r.test(x.Relation, table, l.bare[x.Relation.Relname] > 1)}, tests...)

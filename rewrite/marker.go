@@ -1,0 +1,115 @@
+package rewrite
+
+import (
+	"strings"
+
+	"tombstone/policy"
+)
+
+// live writes the condition that a row is live, of its marker's column.
+//
+// Without the part about NULL, rows whose nullable flag was never set are in
+// no answer at all.
+func (r *rewriter) live(column string, l policy.Live) string {
+	equal := " " + r.operator("=") + " "
+	test := ""
+	switch l.Value {
+	case policy.Null:
+		return column + " IS NULL"
+	case policy.False:
+		if l.Nullable {
+			return column + " IS NOT TRUE"
+		}
+		return "NOT " + column // what a partial index says
+	case policy.Zero:
+		test = column + equal + "0"
+	case policy.Infinity:
+		test = column + equal + "'infinity'"
+	}
+	if l.Nullable {
+		return "(" + test + " OR " + column + " IS NULL)"
+	}
+	return test
+}
+
+// stamp writes what burying sets: the marker, and the audit columns that the
+// policy names.
+func (r *rewriter) stamp(t *policy.Table) string {
+	value := r.function("now()")
+	switch t.Live.Value {
+	case policy.False:
+		value = "true"
+	case policy.Zero:
+		// EXTRACT and the type names are looked up nowhere but in pg_catalog.
+		value = "EXTRACT(epoch FROM " + value + ")::" + t.MarkerType
+	}
+	words := quote(t.Marker) + " = " + value
+	for _, a := range t.Audit {
+		value := "current_user"
+		if a.What == policy.Deletion {
+			value = r.function("pg_current_xact_id()")
+			if a.Type != "" && a.Type != "xid8" {
+				value += "::" + r.function("text") + "::" + a.Type
+			}
+		}
+		words += ", " + quote(a.Column) + " = " + value
+	}
+	return words
+}
+
+// was writes what a live row has in a column that burying sets, and reports
+// whether burying sets it. Where NULL and another value both mean live, it
+// may have been either.
+func was(t *policy.Table, column string) (value string, sets bool) {
+	if column == t.Marker {
+		switch t.Live.Value {
+		case policy.False:
+			return "false", true
+		case policy.Zero:
+			return "0::" + t.MarkerType, true
+		case policy.Infinity:
+			return "'infinity'::" + t.MarkerType, true
+		}
+		return "NULL::" + t.MarkerType, true
+	}
+	for _, a := range t.Audit {
+		if a.Column == column {
+			typ := a.Type
+			if typ == "" {
+				typ = "text"
+			}
+			return "NULL::" + typ, true
+		}
+	}
+	return "", false
+}
+
+// function writes the name of a function or type of pg_catalog. A schema that stands
+// before it in the search_path could have one of that name.
+func (r *rewriter) function(name string) string {
+	if r.shadowed() {
+		return "pg_catalog." + name
+	}
+	return name
+}
+
+// operator writes an operator of pg_catalog.
+func (r *rewriter) operator(op string) string {
+	if r.shadowed() {
+		return "OPERATOR(pg_catalog." + op + ")"
+	}
+	return op
+}
+
+// shadowed reports whether a schema is searched before pg_catalog.
+func (r *rewriter) shadowed() bool {
+	for _, schema := range r.env.Path {
+		switch {
+		case schema == "pg_catalog":
+			return false
+		case !strings.HasPrefix(schema, "pg_temp_"): // never searched for functions
+			return true
+		}
+	}
+	return true
+}
