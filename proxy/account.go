@@ -24,8 +24,20 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 		s.logPlan(plan, sql)
 	}
 	for i := range plan.Stmts {
+		s.warn(&plan.Stmts[i])
 		if r := plan.Stmts[i].Refusal; r != nil {
 			s.Log.Warn("statement refused", "rule", r.Rule, "sqlstate", r.Code, "reason", r.Message, "sql", s.loggable(sql))
+		}
+	}
+}
+
+// warn logs what the promise may not hold for: once for each view, and each
+// body that runs unseen.
+func (s *Session) warn(st *rewrite.Stmt) {
+	for i := range st.Touched {
+		t := &st.Touched[i]
+		if t.Rule.Warn && (st.Kind != "select" || s.Snapshots.firstTime(s.env.Set.Database, t.Rule.Name+" "+t.Table)) {
+			s.Log.Warn("deleted rows may show, or rows may really be deleted", "table", t.Table, "rule", t.Rule.Name, "reason", t.Rule.Why)
 		}
 	}
 }

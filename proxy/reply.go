@@ -111,10 +111,14 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 	}
 	if refusal, plan, sql := s.refusal(r, notice); refusal != nil {
 		s.ToClient = s.appendRefusal(s.ToClient, refusal, plan.Place(sql, refusal), sql)
-	} else if ok && s.position(r, &notice) {
-		s.ToClient = notice.Append(s.ToClient, 'E')
-	} else if err := s.pass(part); err != nil {
-		return err
+	} else {
+		s.reveals(r, notice.Get('C'))
+		reworded := s.reword(r, notice)
+		if moved := s.position(r, &notice); ok && (moved || reworded) {
+			s.ToClient = notice.Append(s.ToClient, 'E')
+		} else if err := s.pass(part); err != nil {
+			return err
+		}
 	}
 	s.copying = false
 	switch r.kind {
@@ -138,6 +142,9 @@ func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, *re
 		return nil, nil, ""
 	}
 	code := notice.Get('C')
+	if code == "22P02" && strings.Contains(notice.Get('M'), rewrite.KeyTaken) {
+		return rewrite.TakenKey(), plan, sql
+	}
 	mine := (code == "42703" || code == "26000") && strings.Contains(notice.Get('M'), rewrite.Sentinel)
 	switch {
 	case plan.Probe:
@@ -171,17 +178,7 @@ func (s *Session) appendRefusal(dst []byte, f *rewrite.Refusal, offset int, sql 
 // position maps the place that an error or notice points at to the client's
 // text, and reports whether it changed anything.
 func (s *Session) position(r *request, notice *wire.Notice) bool {
-	plan, sql := r.plan, r.sql
-	switch r.kind {
-	case bind, describeStatement:
-		if p := s.statements[r.name]; p != nil {
-			plan, sql = p.plan, p.sql
-		}
-	case execute, describePortal:
-		if p := s.portals[r.port]; p != nil {
-			plan, sql = p.plan, p.sql
-		}
-	}
+	plan, sql := s.planned(r)
 	if plan == nil || !plan.Edited() {
 		return false
 	}
@@ -195,6 +192,37 @@ func (s *Session) position(r *request, notice *wire.Notice) bool {
 		notice.Delete('P')
 	}
 	return true
+}
+
+// planned returns the plan and the client's text that a request is about.
+func (s *Session) planned(r *request) (*rewrite.Plan, string) {
+	switch r.kind {
+	case bind, describeStatement:
+		if p := s.statements[r.name]; p != nil {
+			return p.plan, p.sql
+		}
+	case execute, describePortal:
+		if p := s.portals[r.port]; p != nil {
+			return p.plan, p.sql
+		}
+	}
+	return r.plan, r.sql
+}
+
+// reveals notes that a statement failed since something that it needs is not
+// there: another session may have dropped a table or its marker. The relations
+// are read again before the next statement rather than when they are due.
+func (s *Session) reveals(r *request, code string) {
+	plan, _ := s.planned(r)
+	if plan == nil {
+		return
+	}
+	switch code {
+	case "42P01", "42703", "42704", "42809": // no such table, column, object; another kind of relation
+		s.reread = s.reread || plan.Edited()
+	case "42P10": // no such index for ON CONFLICT: there may be one of live rows only
+		s.reread = true
+	}
 }
 
 // notice passes a NoticeResponse on. It may come at any moment, and may point

@@ -45,7 +45,7 @@ func newTable(t testing.TB) *table {
 	}
 	now := time.Unix(1, 0)
 	return &table{t: t, Session: NewSession(&Settings{
-		Policy: policy.New(c.Tables), Snapshots: NewSnapshots(time.Hour), Plans: rewrite.NewCache(1 << 20), StatementBytes: 1 << 20,
+		Policy: policy.New(c.Tables, c.Bodies), Snapshots: NewSnapshots(time.Hour), Plans: rewrite.NewCache(1 << 20), StatementBytes: 1 << 20,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Observer: silent{}, Now: func() time.Time { return now },
 	})}
 }
@@ -216,21 +216,21 @@ func TestStatementExistsAfterParseComplete(t *testing.T) {
 
 func TestRefusalTakesTheServersTurn(t *testing.T) {
 	x := readyTable(t)
-	equal(t, "server", x.client(&pgproto3.Query{String: "SELECT 1; INSERT INTO users VALUES (1) ON CONFLICT DO NOTHING"}),
+	equal(t, "server", x.client(&pgproto3.Query{String: "SELECT 1; DELETE FROM users USING items a NATURAL JOIN items b RETURNING *"}),
 		"Q SELECT 1; "+sentinelQuery)
 	got := x.server(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'E'})
-	if len(got) != 3 || !strings.Contains(got[1], "|C0A000|MINSERT .. ON CONFLICT into protected table") || !strings.Contains(got[1], "|P23") || got[2] != "Z E" {
+	if len(got) != 3 || !strings.Contains(got[1], "|C0A000|MRETURNING * of a DELETE") || !strings.Contains(got[1], "|P74") || got[2] != "Z E" {
 		t.Errorf("client: %q", got)
 	}
 	// In a pipeline: what follows is skipped by the server itself.
-	x.client(&pgproto3.Parse{Query: "MERGE INTO users USING items ON true WHEN MATCHED THEN DELETE"}, &pgproto3.Bind{}, &pgproto3.Execute{},
+	x.client(&pgproto3.Parse{Query: "DELETE FROM users USING items a NATURAL JOIN items b RETURNING *"}, &pgproto3.Bind{}, &pgproto3.Execute{},
 		&pgproto3.Parse{Query: "DELETE FROM users"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}, &pgproto3.Query{String: "DELETE FROM users"})
 	got = x.server(refusedColumn(), &pgproto3.ReadyForQuery{TxStatus: 'I'}, &pgproto3.CommandComplete{CommandTag: []byte("UPDATE 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
-	if len(got) != 4 || !strings.Contains(got[0], "|C0A000|MMERGE") || fmt.Sprint(got[1:]) != "[Z I C DELETE 1 Z I]" {
+	if len(got) != 4 || !strings.Contains(got[0], "|C0A000|MRETURNING") || fmt.Sprint(got[1:]) != "[Z I C DELETE 1 Z I]" {
 		t.Errorf("client: %q", got)
 	}
 	// In a transaction that has failed the server's own error stays.
-	x.client(&pgproto3.Query{String: "MERGE INTO users USING items ON true WHEN MATCHED THEN DELETE"})
+	x.client(&pgproto3.Query{String: "DELETE FROM users USING items a NATURAL JOIN items b RETURNING *"})
 	equal(t, "client", x.server(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "25P02", Message: "aborted"}, &pgproto3.ReadyForQuery{TxStatus: 'E'}),
 		"E SERROR|C25P02|Maborted", "Z E")
 }
