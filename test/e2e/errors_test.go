@@ -156,3 +156,26 @@ func psql(t *testing.T, dsn string, args ...string) (stdout, stderr string) {
 	}
 	return out.String(), errs.String()
 }
+
+// What the server says of the UPDATE that a DELETE became, it says of the
+// DELETE.
+func TestDeletesThatFailAsUpdates(t *testing.T) {
+	w := newTwin(t, shopTables)
+	for _, db := range []string{w.hard, w.soft} {
+		ask(t, db, "CREATE VIEW grouped AS SELECT city, deleted_at FROM users GROUP BY 1, 2")
+	}
+	w.defines = true
+	w.direct, w.behind = watch(t, server.DSN(w.hard)), watch(t, start(t, shopTables).dsn(w.soft))
+	w.try(t, "DELETE FROM grouped")
+	w.same(t, "PREPARE d AS DELETE FROM users")
+	for _, sql := range []string{
+		"DELETE FROM users", "WITH d AS (DELETE FROM users RETURNING id) SELECT * FROM d", "EXECUTE d", "TRUNCATE users", "TRUNCATE users, orders",
+		"EXPLAIN ANALYZE DELETE FROM users", "UPDATE users SET name = 'x'", "INSERT INTO users VALUES (1)",
+	} {
+		for _, y := range ways {
+			w.same(t, "BEGIN READ ONLY")
+			w.sameIn(t, y, sql, nil)
+			w.same(t, "ROLLBACK")
+		}
+	}
+}

@@ -199,7 +199,7 @@ func TestTranscripts(t *testing.T) {
 // server rejects.
 func TestRefusalsStandInTheirPlace(t *testing.T) {
 	const (
-		refused  = "MERGE INTO users u USING audit_log a ON a.id = u.id WHEN MATCHED THEN DO NOTHING"
+		refused  = "DELETE FROM users USING audit_log a NATURAL JOIN audit_log b RETURNING *"
 		rejected = "SELECT nope"
 		delete3  = "DELETE FROM users WHERE id IN (1, 2, 3)"
 	)

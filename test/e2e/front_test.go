@@ -57,7 +57,7 @@ func startBefore(t *testing.T, c *cluster.Cluster, tables string, change func(*p
 	log := &journal{}
 	o := proxy.Options{
 		Listen:   config.Address{Network: "tcp", Address: "127.0.0.1:0"},
-		Upstream: cfg.Upstream, Policy: policy.New(cfg.Tables),
+		Upstream: cfg.Upstream, Policy: policy.New(cfg.Tables, cfg.Bodies),
 		CatalogMaxAge: time.Hour, StatementBytes: cfg.Limits.StatementBytes,
 		Literals: true, Log: slog.New(slog.NewTextHandler(log, nil)),
 	}

@@ -91,17 +91,22 @@ func TestNames(t *testing.T) {
 			"SET client_encoding = 'LATIN1'", show, del, "SET client_encoding = 'UTF8'", show}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newTwin(t, c.tables)
-			w.defines = true
-			for i, sql := range c.story {
-				if w.same(t, sql); t.Failed() {
-					t.Fatalf("at step %d", i)
-				}
-			}
-			w.same(t, "ROLLBACK")
-			w.sameContents(t, "the story")
+			newTwin(t, c.tables).tell(t, c.story)
 		})
 	}
+}
+
+// tell runs statements that stand on each other.
+func (w *twin) tell(t *testing.T, story []string) {
+	t.Helper()
+	w.defines = true
+	for i, sql := range story {
+		if w.same(t, sql); t.Failed() {
+			t.Fatalf("at step %d", i)
+		}
+	}
+	w.same(t, "ROLLBACK")
+	w.sameContents(t, "the story")
 }
 
 // A role can bring its own search_path along.
