@@ -110,11 +110,13 @@ var databases atomic.Int64
 
 // database makes a copy of the shop for one test and returns its name. It goes
 // when the test ends.
-func database(t *testing.T) string {
+func database(t *testing.T) string { return databaseOf(t, "shop") }
+
+func databaseOf(t *testing.T, template string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d", databases.Add(1))
 	admin := direct(t, "postgres")
-	if _, err := admin.Exec(within(t), "CREATE DATABASE "+name+" TEMPLATE shop"); err != nil {
+	if _, err := admin.Exec(within(t), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
