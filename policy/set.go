@@ -52,6 +52,15 @@ type Table struct {
 	ReferencedBy []catalog.Name
 }
 
+// Alike reports whether statements about the two are edited alike.
+func (t *Table) Alike(o *Table) bool {
+	return t != nil && o != nil && t.Marker == o.Marker && t.MarkerType == o.MarkerType && t.Live == o.Live && t.Truncate == o.Truncate &&
+		t.Problem == "" && o.Problem == "" && t.Kind == o.Kind && slices.Equal(t.Audit, o.Audit) && slices.Equal(t.Columns, o.Columns) &&
+		slices.EqualFunc(t.Uniques, o.Uniques, func(a, b catalog.Unique) bool {
+			return a.Where == b.Where && slices.Equal(a.Columns, b.Columns)
+		})
+}
+
 // Find says what a full name stands for: a protected table, something that
 // shows one, or (both nil) neither.
 func (s *Set) Find(schema, relation string) (*Table, *Indirect) {
@@ -114,6 +123,18 @@ func (s *Set) Covers(relation string) bool {
 func (s *Set) Open() bool {
 	for i := range s.policy.tables {
 		if s.policy.tables[i].Glob() {
+			return true
+		}
+	}
+	return false
+}
+
+// Marks reports whether some table's policy, or that of a table that could come
+// to be, has a column of this name for its marker or for an audit column.
+func (s *Set) Marks(column string) bool {
+	for i := range s.policy.tables {
+		t := &s.policy.tables[i]
+		if column == t.Marker || column == t.DeletedBy || column == t.DeletionID {
 			return true
 		}
 	}

@@ -76,6 +76,7 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 // copied lists the columns that COPY sends: those named, else all that are
 // not generated. What is wrong with a list is said as the server says it.
 func (r *rewriter) copied(x *pg.CopyStmt, table *policy.Table) string {
+	r.needsColumns(table, x.Relation.Location)
 	var list []string
 	seen := map[string]bool{}
 	generated := map[string]bool{}

@@ -95,7 +95,7 @@ func (r *rewriter) stringBody(d *pg.DefElem, path []string) {
 			touches = true
 		}
 	}
-	if touches && (r.moved || r.unknown || r.schemas || r.reveals || len(r.defined) > 0) {
+	if touches && (r.moved || r.unknown || r.schemas || r.reveals || r.path != nil || len(r.defined) > 0 || len(r.altered) > 0) {
 		r.refuse("moved-names", offset, "a name in the function's body")
 	}
 	if r.stmt.Refusal == nil && plan.Edited() {

@@ -113,6 +113,10 @@ func (r *rewriter) reference(rv *pg.RangeVar, sample *pg.RangeTableSample, where
 		r.touch(table, Unmarked, rv.Location, Passed)
 		return
 	}
+	if r.ambiguous(rv, table) {
+		r.subquery(rv, table, sample, i)
+		return
+	}
 	test := r.test(rv, table, l.bare[rv.Relname] > 1)
 	if where {
 		l.tests = append(l.tests, test)
@@ -195,17 +199,47 @@ func (r *rewriter) marker(rv *pg.RangeVar, table *policy.Table) string {
 	if rv.Alias == nil || len(rv.Alias.Colnames) == 0 {
 		return table.Marker
 	}
+	r.needsColumns(table, rv.Location)
 	names := rv.Alias.Colnames
 	marker := table.Marker
 	if table.Ordinal >= 0 && table.Ordinal < len(names) {
 		marker = names[table.Ordinal].GetString_().GetSval()
 	}
-	for i, n := range names {
+	return marker
+}
+
+// ambiguous reports whether column aliases give another column the name by
+// which the marker is known at a reference: users u(deleted_at, ..).
+func (r *rewriter) ambiguous(rv *pg.RangeVar, table *policy.Table) bool {
+	if rv.Alias == nil || len(rv.Alias.Colnames) == 0 {
+		return false
+	}
+	marker := r.marker(rv, table)
+	for i, n := range rv.Alias.Colnames {
 		if i != table.Ordinal && n.GetString_().GetSval() == marker {
-			r.refuse("renamed-marker", rv.Location, table.String())
+			return true
 		}
 	}
-	return marker
+	return false
+}
+
+// subquery hides tombstones at a reference whose marker cannot be named, in a
+// query of its own:
+//
+//	users u(deleted_at, b)
+//	(SELECT * FROM users WHERE users.deleted_at IS NULL) u(deleted_at, b)
+//
+// What that loses, system columns and the row's type, fails where it is used.
+func (r *rewriter) subquery(rv *pg.RangeVar, table *policy.Table, sample *pg.RangeTableSample, i int) {
+	if sample != nil {
+		r.refuse("renamed-marker", rv.Location, table.String())
+		return
+	}
+	bare := &pg.RangeVar{Schemaname: rv.Schemaname, Relname: rv.Relname}
+	from, to := r.relation(i)
+	r.putBefore(from, "(SELECT * FROM ")
+	r.putAfter(to-1, " WHERE "+r.test(bare, table, false)+")")
+	r.touch(table, HideSubquery, rv.Location, Hidden)
 }
 
 // where adds conditions to the WHERE clause of the query at whose level

@@ -103,7 +103,7 @@ func (r *rewriter) operator(op string) string {
 
 // shadowed reports whether a schema is searched before pg_catalog.
 func (r *rewriter) shadowed() bool {
-	for _, schema := range r.env.Path {
+	for _, schema := range r.searched() {
 		switch {
 		case schema == "pg_catalog":
 			return false

@@ -76,6 +76,9 @@ func (r *rewriter) find(rv *pg.RangeVar, sc *scope) (*policy.Table, *policy.Indi
 		r.refuse("moved-names", rv.Location, name)
 		return nil, nil
 	}
+	if r.path != nil {
+		return r.searchSet(rv)
+	}
 	for _, schema := range r.env.Path {
 		if strings.HasPrefix(schema, "pg_temp_") {
 			for _, t := range r.env.Temp {
@@ -137,7 +140,7 @@ func (r *rewriter) columnsOf(rv *pg.RangeVar) (columns []catalog.Column, known b
 	if rv.Schemaname != "" {
 		return r.env.Set.Columns(rv.Schemaname, rv.Relname)
 	}
-	for _, schema := range r.env.Path {
+	for _, schema := range r.searched() {
 		if columns, known = r.env.Set.Columns(schema, rv.Relname); known {
 			return columns, true
 		}

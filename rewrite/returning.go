@@ -102,6 +102,7 @@ func (o *oldRow) item(c *pg.ColumnRef, named bool) {
 		if len(o.table.Columns) == 0 || kind == star && len(o.within) > 0 {
 			return // nothing known to expand to; another query's columns
 		}
+		o.needsColumns(o.table, c.Location)
 		list := o.columns(true)
 		if kind == star {
 			rest, ok := o.others()
@@ -115,6 +116,7 @@ func (o *oldRow) item(c *pg.ColumnRef, named bool) {
 	case marker:
 		o.replaceItem(c, o.was(c)+as(named, lastField(c)))
 	case wholeRow:
+		o.needsColumns(o.table, c.Location)
 		if len(o.table.Columns) > 0 {
 			o.replaceItem(c, o.row()+as(named, lastField(c)))
 		}
@@ -140,10 +142,12 @@ func (o *oldRow) inside(m any, inRow bool) {
 		case marker:
 			o.replace(x, "("+o.was(x)+")")
 		case wholeRow:
+			o.needsColumns(o.table, x.Location)
 			if len(o.table.Columns) > 0 {
 				o.replace(x, o.row())
 			}
 		case targetStar:
+			o.needsColumns(o.table, x.Location)
 			if len(o.table.Columns) > 0 {
 				if inRow {
 					o.replace(x, strings.Join(o.columns(false), ", "))

@@ -85,6 +85,10 @@ type rewriter struct {
 	schemas    bool            // an earlier statement of this text may have renamed a schema
 	reveals    bool            // an earlier statement of this text may have dropped what hides something protected
 	moved      bool            // an earlier statement of this text may have changed search_path
+	path       *path           // the search_path that an earlier statement of this text has set, nil if none
+	newPath    *path           // the one that this statement sets, nil if it cannot be told
+	altered    map[string]bool // names of tables whose columns or indexes earlier statements of this text have changed
+	alters     string          // the one whose columns or indexes this statement changes, and nothing else
 	defined    map[string]bool // names in earlier DDL of this text
 	unknown    bool            // an earlier statement of this text may have defined anything
 	setsConfig bool            // the statement calls set_config()
@@ -97,7 +101,7 @@ func (r *rewriter) raw(raw *pg.RawStmt) {
 	first, last := r.start(from), r.end(to)
 	r.plan.Stmts = append(r.plan.Stmts, Stmt{start: first, end: last})
 	r.stmt = &r.plan.Stmts[len(r.plan.Stmts)-1]
-	r.conflict, r.forbid, r.setsConfig = -1, "", false
+	r.conflict, r.forbid, r.setsConfig, r.newPath, r.alters = -1, "", false, nil, ""
 	edits := len(r.plan.changes)
 	changes := r.statement(unwrap(raw.Stmt))
 	if f := r.stmt.Refusal; f != nil {
@@ -141,12 +145,25 @@ func (r *rewriter) after(changes Changes, first, last int) {
 	}
 	if changes&ChangesNames != 0 {
 		r.changed = true
-		r.moved = r.moved || changes&MovesPath != 0
+		switch {
+		case r.newPath != nil:
+			r.path, r.moved = r.newPath, false
+		case changes&MovesPath != 0:
+			r.moved = true
+		}
 	}
 	r.schemas = r.schemas || changes&MovesSchemas != 0
 	r.reveals = r.reveals || changes&Reveals != 0
 	if changes&ChangesCatalog != 0 && r.stmt.Kind == "do" {
 		r.unknown = true
+	}
+	if r.alters != "" {
+		r.changed = true
+		if r.altered == nil {
+			r.altered = map[string]bool{}
+		}
+		r.altered[r.alters] = true
+		return
 	}
 	if changes&ChangesCatalog != 0 || changes&ChangesNames != 0 && changes&MovesPath == 0 {
 		r.changed = true

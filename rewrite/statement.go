@@ -169,7 +169,22 @@ func (r *rewriter) utility(m any) Changes {
 		r.stmt.Kind = "ddl"
 		r.createFunction(x)
 		return 0
-	case *pg.IndexStmt, *pg.CreateTrigStmt, *pg.CreateEnumStmt:
+	case *pg.IndexStmt:
+		if x.Unique {
+			r.stmt.Kind = "ddl"
+			r.alters = x.Relation.GetRelname() // an upsert has to know
+			return ChangesCatalog | ChangesNames
+		}
+		r.stmt.Kind = "ddl"
+		return 0
+	case *pg.AlterTableStmt:
+		if r.altersOnly(x) {
+			r.stmt.Kind = "ddl"
+			r.expr(x, nil)
+			r.alters = x.Relation.GetRelname()
+			return ChangesCatalog | ChangesNames
+		}
+	case *pg.CreateTrigStmt, *pg.CreateEnumStmt:
 		r.stmt.Kind = "ddl"
 		r.expr(m, nil)
 		return 0 // no table is another after it
@@ -201,7 +216,10 @@ func (r *rewriter) set(x *pg.VariableSetStmt) Changes {
 		r.refuse("settings", int32(r.stmt.start), name)
 	}
 	switch name {
-	case "search_path", "role", "session_authorization":
+	case "search_path":
+		r.setsPath(x)
+		return ChangesNames | MovesPath
+	case "role", "session_authorization":
 		return ChangesNames | MovesPath
 	case "standard_conforming_strings", "client_encoding", "names":
 		return ChangesLexing

@@ -103,7 +103,7 @@ func (r *rewriter) reachedFrom(rv *pg.RangeVar) []*policy.Table {
 	if rv.Schemaname != "" {
 		return r.env.Set.Referencing(rv.Schemaname, rv.Relname)
 	}
-	for _, schema := range r.env.Path {
+	for _, schema := range r.searched() {
 		if r.env.Set.Exists(schema, rv.Relname) {
 			return r.env.Set.Referencing(schema, rv.Relname)
 		}

@@ -29,6 +29,7 @@ func (r *rewriter) upsert(x *pg.InsertStmt, table *policy.Table) {
 		r.refuse("internal", c.Location)
 		return
 	}
+	r.needsColumns(table, x.Relation.Location)
 	deciding, known := u.deciding()
 	guard := !known
 	var conditions []string

@@ -22,3 +22,5 @@ CREATE TABLE spans (id int, until timestamptz NOT NULL DEFAULT 'infinity');
 CREATE TABLE audited (id int, name text, deleted_at timestamptz, deleted_by text, deletion_id bigint);
 CREATE VIEW names AS SELECT id, name FROM users;
 CREATE VIEW named AS SELECT id AS key, name, deleted_at FROM users;
+CREATE SCHEMA tenant;
+CREATE TABLE tenant.flags (id int, note text, deleted boolean NOT NULL DEFAULT false);

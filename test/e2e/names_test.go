@@ -76,6 +76,13 @@ func TestNames(t *testing.T) {
 			"EXECUTE go('archive')", show, "BEGIN", "DECLARE c CURSOR FOR SELECT set_config('search_path', 'public', false) FROM generate_series(1, 2)",
 			show, "FETCH c", "DELETE FROM users WHERE id = 2", show, "COMMIT", show,
 			"SET search_path = tenant", show, "UPDATE pg_settings SET setting = 'public' WHERE name = 'search_path'", "DELETE FROM users WHERE id = 3", show}},
+		{"SET in the same message", shopTables, []string{
+			"SET search_path = tenant; DELETE FROM users WHERE id = 1; SELECT count(*) FROM users", show, "SET search_path = archive; DELETE FROM users WHERE id = 1; SET search_path = public; DELETE FROM users WHERE id = 1", show,
+			"SELECT count(*) FROM archive.users", "BEGIN; SET LOCAL search_path = tenant; DELETE FROM users WHERE id = 3", show, "COMMIT", show,
+			"SET search_path = nowhere, tenant; SELECT count(*) FROM users; SELECT count(*) FROM public.orders", show}},
+		{"ALTER in the same message", shopTables, []string{
+			"ALTER TABLE users ADD COLUMN age int; UPDATE users SET age = 7; DELETE FROM users WHERE id = 1", "SELECT * FROM users ORDER BY id", "DELETE FROM users WHERE id = 2 RETURNING *",
+			"ALTER TABLE users DROP COLUMN city, ALTER COLUMN age SET DEFAULT 3; DELETE FROM users WHERE age = 7 AND id = 3; SELECT count(*) FROM users", "SELECT * FROM users ORDER BY id"}},
 		{"what a DROP reveals", shopTables, []string{
 			"SET search_path = tenant, public", show, "DROP TABLE tenant.users", "DELETE FROM users WHERE id = 4", show}},
 		{"prepared under another path", shopTables, []string{

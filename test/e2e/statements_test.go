@@ -46,6 +46,12 @@ var statements = []struct {
 		"DELETE FROM users WHERE id = 1;",
 		";DELETE FROM users WHERE id = 1;;",
 	}},
+	{"column aliases", []string{
+		"SELECT * FROM users u(deleted_at, b) ORDER BY 1",
+		"SELECT u.deleted_at, o.total FROM orders o LEFT JOIN users AS u(deleted_at, b) ON u.deleted_at = o.user_id ORDER BY o.id",
+		"SELECT deleted_at FROM users u(deleted_at) WHERE id = 3",
+		"SELECT b FROM users u(id, b, c, d, gone) WHERE gone IS NULL ORDER BY id FOR UPDATE",
+	}},
 	{"returning", []string{
 		"DELETE FROM users WHERE id < 4 RETURNING id",
 		"DELETE FROM users WHERE id < 4 RETURNING *",

@@ -1,0 +1,55 @@
+package rewrite
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"tombstone/policy"
+)
+
+// altersOnly reports whether an ALTER TABLE changes columns, constraints and
+// the like of a table that stays what it is: protected or not, under its
+// name, with its marker.
+//
+// Without this rule, ALTER TABLE users ADD COLUMN age int; UPDATE users SET
+// age = 7 in one message, as migrations send it, would have to be refused.
+func (r *rewriter) altersOnly(x *pg.AlterTableStmt) bool {
+	if x.Objtype != pg.ObjectType_OBJECT_TABLE {
+		return false
+	}
+	for _, n := range x.Cmds {
+		c, ok := unwrap(n).(*pg.AlterTableCmd)
+		if !ok {
+			return false
+		}
+		name := c.Name
+		switch c.Subtype {
+		case pg.AlterTableType_AT_AddColumn:
+			if d, ok := unwrap(c.Def).(*pg.ColumnDef); ok {
+				name = d.Colname
+			}
+		case pg.AlterTableType_AT_DropColumn, pg.AlterTableType_AT_AlterColumnType, pg.AlterTableType_AT_ColumnDefault,
+			pg.AlterTableType_AT_SetNotNull, pg.AlterTableType_AT_DropNotNull, pg.AlterTableType_AT_SetStatistics,
+			pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_AddIdentity, pg.AlterTableType_AT_DropIdentity:
+		case pg.AlterTableType_AT_AddConstraint, pg.AlterTableType_AT_DropConstraint, pg.AlterTableType_AT_ValidateConstraint,
+			pg.AlterTableType_AT_ChangeOwner, pg.AlterTableType_AT_SetRelOptions, pg.AlterTableType_AT_ResetRelOptions,
+			pg.AlterTableType_AT_EnableTrig, pg.AlterTableType_AT_DisableTrig, pg.AlterTableType_AT_ReplicaIdentity,
+			pg.AlterTableType_AT_EnableRowSecurity, pg.AlterTableType_AT_DisableRowSecurity,
+			pg.AlterTableType_AT_ForceRowSecurity, pg.AlterTableType_AT_NoForceRowSecurity:
+			continue // the name is that of a constraint, an owner or a trigger
+		default:
+			return false
+		}
+		if r.env.Stale || r.env.Set.Marks(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// needsColumns refuses a statement that cannot do without a table's columns
+// or indexes when an earlier one of the same text has changed them.
+func (r *rewriter) needsColumns(table *policy.Table, offset int32) {
+	if len(r.altered) > 0 { // the columns of a parent are its children's too
+		r.refuse("moved-names", offset, table.Relation)
+	}
+}
