@@ -32,7 +32,7 @@ func (r *rewriter) setsPath(x *pg.VariableSetStmt) {
 	}
 	if i := slices.Index(schemas, "pg_temp"); i >= 0 {
 		schemas[i] = temporary
-	} else {
+	} else if temporary != "" {
 		schemas = append([]string{temporary}, schemas...)
 	}
 	r.newPath = &path{schemas}

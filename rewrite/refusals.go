@@ -1,0 +1,181 @@
+package rewrite
+
+// refusal is one row of the table of what is refused and why. The page about
+// refusals in the manual is written from it.
+type refusal struct {
+	rule      string
+	statement string // which statements it is about
+	why       string // what would go wrong
+	code      string // SQLSTATE
+	message   string // %s takes the relation's name, or what the call site names instead
+	hint      string
+}
+
+// refusals is the one table of refusals, in the manual's order.
+var refusals = []refusal{
+	{
+		rule: "renamed-marker", statement: "SELECT .. FROM t TABLESAMPLE with column aliases",
+		why:  "The aliases give another column the marker's name, so that rows cannot be told apart.",
+		code: "0A000", message: `the column aliases of protected table "%s" make its marker column ambiguous`,
+		hint: "Give another column alias.",
+	},
+	{
+		rule: "on-conflict", statement: "INSERT .. ON CONFLICT DO NOTHING without a target",
+		why:  "More than one unique index also holds deleted rows. Were the key a deleted row's, the new row would be lost and nobody told.",
+		code: "0A000", message: `a deleted row of protected table "%s" could hold the key of a new row, and this ON CONFLICT would not tell`,
+		hint: "Name the conflict target, as in ON CONFLICT (id) DO NOTHING, or make the unique indexes partial, such as .. WHERE deleted_at IS NULL.",
+	},
+	{
+		rule: "key-taken", statement: "INSERT .. ON CONFLICT that meets a deleted row",
+		why:  "A unique index that holds deleted rows has the key. The deleted row must not change, and the new one must not vanish.",
+		code: "23505", message: "a deleted row holds the key of the new row",
+		hint: "Restore or purge the deleted row, or replace the unique constraint by a unique index of live rows only, such as CREATE UNIQUE INDEX .. WHERE deleted_at IS NULL.",
+	},
+	{
+		rule: "view-delete", statement: "DELETE from a view, MERGE with DELETE",
+		why:  "The view does not show the marker, so nothing can be set through it.",
+		code: "0A000", message: `view "%s" does not show the column that marks deleted rows of protected table "%s"`,
+		hint: "Delete from the table itself, or show that column in the view.",
+	},
+	{
+		rule: "view-instead", statement: "DELETE from a view with rules or INSTEAD OF triggers",
+		why:  "They say what DELETE does; an UPDATE in its place would do something else.",
+		code: "0A000", message: `a rule or an INSTEAD OF trigger says what DELETE does to view "%s", which shows a protected table`,
+		hint: "Delete from the table itself.",
+	},
+	{
+		rule: "parent", statement: "any use of an unprotected inheritance parent",
+		why:  "It shows the rows of a protected child, and has no marker of its own that the policy knows.",
+		code: "0A000", message: `"%s" is a parent of protected table "%s" and not protected itself`,
+		hint: "Protect it in the policy too, or name ONLY the parent, or the protected table.",
+	},
+	{
+		rule: "create-schema", statement: "CREATE SCHEMA with views in it",
+		why:  "Their names are looked up in the new schema first, of which nothing is known yet.",
+		code: "0A000", message: `CREATE SCHEMA with a query on protected table "%s" in it is not supported`,
+		hint: "Create the schema first, and what is in it with statements of their own.",
+	},
+	{
+		rule: "body-unseen", statement: "DO, CREATE FUNCTION in other languages than SQL",
+		why:  "The policy says bodies: refuse. The server runs the body unseen: it would see deleted rows and really delete.",
+		code: "0A000", message: `the body names protected table "%s", and the server would run it unseen`,
+		hint: "Send the statements themselves, or write the function in SQL.",
+	},
+	{
+		rule: "body-literal", statement: "CREATE FUNCTION .. LANGUAGE sql",
+		why:  "The body is an escape string or goes on in another literal, and cannot be edited in place.",
+		code: "0A000", message: "the function's body names a protected table and is written as a string that cannot be edited in place",
+		hint: "Write the body between dollar quotes: AS $$ .. $$.",
+	},
+	{
+		rule: "moved-names", statement: "statements after SET, DDL, DO or COMMIT in one message",
+		why:  "An earlier statement of the message may change which table a name means, and the server has not run it yet.",
+		code: "0A000", message: `"%s" cannot be resolved: an earlier statement of the same message may change what it means`,
+		hint: "Send the statements in separate messages.",
+	},
+	{
+		rule: "no-marker", statement: "DELETE, TRUNCATE, MERGE with DELETE",
+		why:  "The table has no column to mark its deleted rows with, or not the audit columns that the policy names.",
+		code: "55000", message: "%s",
+		hint: "",
+	},
+	{
+		rule: "returning-unclear", statement: "DELETE .. RETURNING",
+		why:  "An unqualified name in a query inside RETURNING could mean the marker or another table's column.",
+		code: "0A000", message: `"%s" in RETURNING of a DELETE on protected table "%s" could mean more than one column`,
+		hint: "Write it with the table's name or alias, outside of a subquery.",
+	},
+	{
+		rule: "returning-merged", statement: "DELETE .. USING a JOIN b USING (..) RETURNING *",
+		why:  "The columns that * stands for are merged ones, which have no other name.",
+		code: "0A000", message: `RETURNING * of a DELETE on protected table "%s" whose USING list joins with merged columns is not supported`,
+		hint: "Name the columns to return.",
+	},
+	{
+		rule: "truncate-denied", statement: "TRUNCATE",
+		why:  "The policy says truncate: deny.",
+		code: "42501", message: `TRUNCATE of protected table "%s" is denied by the policy`,
+		hint: "Use DELETE, or change the table's truncate setting in the policy.",
+	},
+	{
+		rule: "truncate-mixed", statement: "TRUNCATE of protected and other tables",
+		why:  "Some rows would be kept and some would go, in one statement with one answer.",
+		code: "0A000", message: `TRUNCATE of protected table "%s" together with tables that are handled otherwise is not supported`,
+		hint: "Send one TRUNCATE for the protected tables and another for the rest.",
+	},
+	{
+		rule: "truncate-cascade", statement: "TRUNCATE .. CASCADE",
+		why:  "It reaches protected tables through foreign keys and really empties them.",
+		code: "0A000", message: `TRUNCATE .. CASCADE of protected table "%s" is not supported`,
+		hint: "Name every table to be emptied instead of CASCADE.",
+	},
+	{
+		rule: "truncate-restart", statement: "TRUNCATE .. RESTART IDENTITY",
+		why:  "New rows would get the numbers that deleted rows still have.",
+		code: "0A000", message: `TRUNCATE .. RESTART IDENTITY of protected table "%s" is not supported`,
+		hint: "Its deleted rows keep their numbers. Leave out RESTART IDENTITY, or restart the sequence with ALTER SEQUENCE.",
+	},
+	{
+		rule: "copy-syntax", statement: "COPY in the syntax from before PostgreSQL 7.3",
+		why:  "A query cannot be copied in that syntax.",
+		code: "0A000", message: `this form of COPY from protected table "%s" is not supported`,
+		hint: "Use COPY .. TO .. WITH (FORMAT .., DELIMITER ..).",
+	},
+	{
+		rule: "settings", statement: "SET tombstone.*",
+		why:  "There are no such settings yet.",
+		code: "0A000", message: `setting "%s" is not supported yet`,
+		hint: "Deleted rows can be seen and restored on a direct connection to the server.",
+	},
+	{
+		rule: "unparsed", statement: "syntax newer than PostgreSQL 16's",
+		why:  "The parser rejects the text, which names something protected, and the server takes it.",
+		code: "0A000", message: "this statement is newer than the proxy's parser and names a protected table",
+		hint: "Write it in PostgreSQL 16's syntax.",
+	},
+	{
+		rule: "too-complex", statement: "very deep or very wide statements",
+		why:  "The parser would run out of stack or memory.",
+		code: "54001", message: "this statement is too complex for the proxy, and may name a protected table",
+		hint: "Split long chains of operators, joins or set operations and wide assignments to several columns, or use IN, ANY or VALUES.",
+	},
+	{
+		rule: "too-large", statement: "a statement longer than limits.statement_bytes",
+		why:  "It would have to be held whole to be read.",
+		code: "54000", message: "this statement is larger than the proxy's limit of %s bytes",
+		hint: "Send bulk data with COPY or as parameters, or raise limits.statement_bytes in the proxy's configuration.",
+	},
+	{
+		rule: "backslash", statement: "a backslash in a literal while standard_conforming_strings is off",
+		why:  "The server ends such a literal elsewhere than the parser, so that what follows could be anything.",
+		code: "0A000", message: "a backslash in a string literal reads differently while standard_conforming_strings is off, and the statement may name a protected table",
+		hint: "SET standard_conforming_strings = on, and write such literals as E'..'.",
+	},
+	{
+		rule: "encoding", statement: "text that is not ASCII in SJIS, BIG5, GBK, UHC, GB18030 or JOHAB",
+		why:  "A character's second byte can be a quote.",
+		code: "0A000", message: "text in client encoding %s cannot be read safely, and the statement may name a protected table",
+		hint: "SET client_encoding = 'UTF8'.",
+	},
+	{
+		rule: "prepared", statement: "a prepared statement whose names have come to mean other tables",
+		why:  "It was edited for the tables that they meant when it was prepared.",
+		code: "0A000", message: "cached plan must not change result type",
+		hint: "The statement was prepared when its names stood for other tables. Prepare it again.",
+	},
+	{
+		rule: "internal", statement: "none that is known",
+		why:  "The tree and the text do not agree. Nothing is sent rather than something wrong.",
+		code: "XX000", message: "the proxy could not find its way in this statement, which names a protected table",
+		hint: "Please report the statement. Writing it in a plainer form may help.",
+	},
+}
+
+func refusalFor(rule string) *refusal {
+	for i := range refusals {
+		if refusals[i].rule == rule {
+			return &refusals[i]
+		}
+	}
+	return &refusals[len(refusals)-1] // internal
+}
