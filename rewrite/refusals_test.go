@@ -21,7 +21,8 @@ func TestGoldenRefusals(t *testing.T) {
 
 Uncertain means refuse: a statement that the proxy cannot answer for never reaches the server. The client gets an error with an
 SQLSTATE, a message and a hint, in its turn; the transaction aborts on the server as it would by an error of its own, and the
-connection goes on. A text that touches no protected table is never refused.
+connection goes on. A text that touches no protected table is not refused, unless it is
+too large or about the proxy's own settings.
 
 This page is written from the table in the code, by ` + "`make golden`" + `. tombstone_statements_total{action="refused"} counts refusals, and
 the log has each with its rule.

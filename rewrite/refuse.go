@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -67,9 +68,5 @@ func Moved() *Refusal { return newRefusal("moved-names", -1, "a name in this mes
 // TooLarge is the refusal of a statement that exceeds the proxy's limit on
 // statement size, in bytes.
 func TooLarge(limit int) *Refusal {
-	return &Refusal{
-		Rule: "too-large", Code: "54000", Offset: -1,
-		Message: fmt.Sprintf("this statement is larger than the proxy's limit of %d bytes", limit),
-		Hint:    "Send bulk data with COPY or as parameters, or raise limits.statement_bytes in the proxy's configuration.",
-	}
+	return newRefusal("too-large", -1, strconv.Itoa(limit))
 }
