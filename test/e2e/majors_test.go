@@ -19,30 +19,7 @@ func TestOtherMajors(t *testing.T) {
 			continue
 		}
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
-			p, err := cluster.FindMajor(major)
-			if errors.Is(err, cluster.ErrNotFound) && os.Getenv("TOMBSTONE_TEST_MAJORS") != "" {
-				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-				defer cancel()
-				p, err = cluster.Fetch(ctx, os.Stderr, major)
-			}
-			if errors.Is(err, cluster.ErrNotFound) {
-				t.Skipf("PostgreSQL %d is not on this machine", major)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := cluster.Start(within(t), cluster.Options{Programs: p})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := c.Stop(); err != nil {
-					t.Error(err)
-				}
-			})
-			if err := loadShop(within(t), c); err != nil {
-				t.Fatal(err)
-			}
+			c := majorServer(t, major)
 			conn := open(t, startBefore(t, c, shopTables, nil).dsn("shop"))
 			for _, x := range []struct{ sql, want string }{
 				{"DELETE FROM users WHERE id < 4", "DELETE 3"},
@@ -67,4 +44,35 @@ func TestOtherMajors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// majorServer starts a server of that major version with the shop in it, or
+// skips the test where there is none.
+func majorServer(t *testing.T, major int) *cluster.Cluster {
+	t.Helper()
+	p, err := cluster.FindMajor(major)
+	if errors.Is(err, cluster.ErrNotFound) && os.Getenv("TOMBSTONE_TEST_MAJORS") != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		p, err = cluster.Fetch(ctx, os.Stderr, major)
+	}
+	if errors.Is(err, cluster.ErrNotFound) {
+		t.Skipf("PostgreSQL %d is not on this machine", major)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := cluster.Start(within(t), cluster.Options{Programs: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := loadShop(within(t), c); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
