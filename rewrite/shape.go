@@ -40,43 +40,48 @@ const (
 // shape writes the key under which a plan for sql may be kept: all that the
 // plan depends on. It reports false where there is no such key.
 func (s *Scratch) shape(sql string, env *Env) bool {
-	s.key = append(s.key[:0], env.Key...)
-	s.key = append(s.key, 0)
+	key := append(s.key[:0], env.Key...)
+	key = append(key, 0)
 	if env.Dirty {
-		s.key = append(s.key, 1)
+		key = append(key, 1)
 	}
-	s.key = append(s.key, 0)
+	key = append(key, 0)
+	defer func() { s.key = key }()
 	for i := range s.toks {
 		k := &s.toks[i]
-		text := sql[k.Start:k.End]
 		switch k.Kind {
 		case lex.Punct:
-			s.key = append(s.key, text[0])
+			key = append(key, sql[k.Start])
 		case lex.Ident:
-			s.key = append(s.key, keyIdent)
-			s.key = binary.AppendUvarint(s.key, uint64(len(text)))
-			for j := range len(text) {
-				c := text[j]
-				if c >= 'A' && c <= 'Z' {
-					c |= 0x20 // as the server folds names, and looks up keywords
+			text := sql[k.Start:k.End]
+			key = appendSized(key, keyIdent, text)
+			for j := len(key) - len(text); j < len(key); j++ {
+				if c := key[j]; c >= 'A' && c <= 'Z' {
+					key[j] = c | 0x20 // as the server folds names, and looks up keywords
 				}
-				s.key = append(s.key, c)
 			}
 		case lex.QuotedIdent:
-			s.key = append(s.key, keyQuoted)
-			s.key = binary.AppendUvarint(s.key, uint64(len(text)))
-			s.key = append(s.key, text...)
+			key = appendSized(key, keyQuoted, sql[k.Start:k.End])
 		case lex.UIdent:
 			return false // a literal may follow that says how to read it
 		case lex.String, lex.EString, lex.UString, lex.BitString, lex.HexString, lex.DollarString, lex.Integer, lex.Float, lex.Param:
-			s.key = append(s.key, keyLiteral+byte(k.Kind))
+			key = append(key, keyLiteral+byte(k.Kind))
 		default:
-			s.key = append(s.key, keyOp)
-			s.key = binary.AppendUvarint(s.key, uint64(len(text)))
-			s.key = append(s.key, text...)
+			key = appendSized(key, keyOp, sql[k.Start:k.End])
 		}
 	}
 	return true
+}
+
+// appendSized appends a part of a key with its length before it, so that no
+// two sequences of parts have one key.
+func appendSized(key []byte, kind byte, text string) []byte {
+	if len(text) < 0x80 {
+		key = append(key, kind, byte(len(text)))
+	} else {
+		key = binary.AppendUvarint(append(key, kind), uint64(len(text)))
+	}
+	return append(key, text...)
 }
 
 // cacheable reports whether a plan holds for every text of its shape. Plans
