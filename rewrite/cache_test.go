@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -279,4 +280,47 @@ func BenchmarkCache(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A list of a million values is parsed once; after that its shape is known,
+// whatever the values, and costs the cache no more than a short one.
+func TestAMillionValues(t *testing.T) {
+	list := func(step int) string {
+		b := make([]byte, 0, 8<<20)
+		b = append(b, "DELETE FROM users WHERE id IN (0"...)
+		for i := 1; i < 1_000_000; i++ {
+			b = strconv.AppendInt(append(b, ','), int64(i*step), 10)
+		}
+		return string(append(b, ')'))
+	}
+	c, s, env := NewCache(1<<20), new(Scratch), keyed(shopEnv(t))
+	for _, step := range []int{1, 7} {
+		sql := list(step)
+		got := string(c.Rewrite(sql, env, s).Append(nil, sql, s.Tokens()))
+		want := "UPDATE users SET deleted_at = now() WHERE (" + strings.TrimPrefix(sql, "DELETE FROM users WHERE ") + ") AND users.deleted_at IS NULL"
+		if got != want {
+			t.Errorf("step %d: %d bytes, want %d", step, len(got), len(want))
+		}
+	}
+	if st := c.Stats(); st.Misses != 1 || st.Hits != 1 || st.Bytes > 10_000 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// Shapes beyond number do not take more memory than they may.
+func TestAHundredThousandShapes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	const limit = 4 << 20
+	c, s, env := NewCache(limit), new(Scratch), keyed(shopEnv(t))
+	for i := range 100_000 {
+		c.Rewrite("SELECT id AS c"+strconv.Itoa(i)+" FROM products WHERE name = 'x'", env, s)
+		if st := c.Stats(); st.Bytes > limit {
+			t.Fatalf("%d bytes after %d shapes, the limit is %d", st.Bytes, i+1, limit)
+		}
+	}
+	if st := c.Stats(); st.Misses != 100_000 || st.Evictions == 0 {
+		t.Errorf("%+v", st)
+	}
 }

@@ -43,7 +43,7 @@ func Rewrite(sql string, env *Env) *Plan {
 		}
 		return &Plan{Changes: everything}
 	}
-	tree, err := pg.Parse(sql)
+	tree, err := parse(sql)
 	if err != nil {
 		return certain(env, unparsed(mentions, err))
 	}
@@ -56,6 +56,21 @@ func Rewrite(sql string, env *Env) *Plan {
 	}
 	slices.SortStableFunc(r.plan.changes, func(a, b change) int { return int(a.order() - b.order()) })
 	return r.plan
+}
+
+// A text that is being parsed takes some sixty times its length in memory. Of
+// long ones no more than two are parsed at the same time, so that many clients
+// with long lists do not take all there is.
+const longText = 256 << 10
+
+var parsing = make(chan struct{}, 2)
+
+func parse(sql string) (*pg.ParseResult, error) {
+	if len(sql) > longText {
+		parsing <- struct{}{}
+		defer func() { <-parsing }()
+	}
+	return pg.Parse(sql)
 }
 
 // everything is what a text that was not read may change.

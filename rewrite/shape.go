@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"unicode/utf8"
 
@@ -46,7 +47,7 @@ func (s *Scratch) shape(sql string, env *Env) bool {
 		key = append(key, 1)
 	}
 	key = append(key, 0)
-	defer func() { s.key = key }()
+	defer func() { s.key = digest(key) }()
 	for i := range s.toks {
 		k := &s.toks[i]
 		switch k.Kind {
@@ -71,6 +72,20 @@ func (s *Scratch) shape(sql string, env *Env) bool {
 		}
 	}
 	return true
+}
+
+// longKey is where a key is replaced by its digest, in bytes: a bulk INSERT's
+// would be about as long as the INSERT.
+const longKey = 8 << 10
+
+// digest returns the key itself, or what stands for a long one. No two keys
+// that anybody could find have the same.
+func digest(key []byte) []byte {
+	if len(key) <= longKey {
+		return key
+	}
+	sum := sha256.Sum256(key)
+	return append(key[:0], sum[:]...)
 }
 
 // appendSized appends a part of a key with its length before it, so that no
