@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"tombstone/policy/catalog"
@@ -12,15 +13,21 @@ type Indirect struct {
 	catalog.Name
 	Kind byte
 	Over *Table // one of the protected tables it shows
+
+	// Open: a view whose query does not look at the marker of something it
+	// reads, so that tombstones show through it.
+	Open bool
 }
 
 // View reports whether it is a view or a materialized one, rather than a
 // parent.
-func (i *Indirect) View() bool { return i.Kind == 'v' || i.Kind == 'm' }
+func (i *Indirect) View() bool { return isView(i.Kind) }
 
 // View reports whether the table is a view, or a materialized one, that shows
 // the marker of a protected table.
-func (t *Table) View() bool { return t.Kind == 'v' || t.Kind == 'm' }
+func (t *Table) View() bool { return isView(t.Kind) }
+
+func isView(kind byte) bool { return kind == 'v' || kind == 'm' }
 
 // findIndirect follows views down to what they read, and protected children
 // up to their parents. A view that shows the marker of what it reads is as
@@ -38,6 +45,34 @@ func (s *Set) findIndirect() {
 					changed = s.addIndirect(parent, s.over(r.OID)) || changed
 				}
 			}
+		}
+	}
+}
+
+// findOpen tells the views that show tombstones from those that test the
+// marker without showing it, as those do that were created through the proxy.
+func (s *Set) findOpen() {
+	hides := map[uint32]bool{}
+	var look func(r *catalog.Relation) bool
+	look = func(r *catalog.Relation) bool {
+		if known, seen := hides[r.OID]; seen {
+			return known
+		}
+		hides[r.OID] = true
+		for _, oid := range r.Reads {
+			from := s.catalog.ByOID(oid)
+			if from == nil || s.over(oid) == nil || slices.Contains(r.Tests, oid) {
+				continue
+			}
+			if s.tables[from.Name] != nil && !isView(from.Kind) || !look(from) {
+				hides[r.OID] = false
+			}
+		}
+		return hides[r.OID]
+	}
+	for _, i := range s.indirect {
+		if r := s.catalog.Find(i.Name); isView(i.Kind) && r != nil {
+			i.Open = !look(r)
 		}
 	}
 }

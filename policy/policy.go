@@ -89,6 +89,7 @@ func (p *Policy) Resolve(c *catalog.Catalog) *Set {
 	s.protect()
 	s.protectChildren()
 	s.findIndirect()
+	s.findOpen()
 	s.collectMentions()
 	return s
 }

@@ -166,6 +166,28 @@ func (s *Set) Mentions(text string) bool {
 	return false
 }
 
+// Reaches reports whether the policy would protect a relation of this name as
+// it protects t now: by the same marker.
+func (s *Set) Reaches(t *Table, schema, relation string) bool {
+	rule := s.policy.rule(catalog.Name{Schema: schema, Relation: relation})
+	return rule != nil && rule.Marker == t.Marker
+}
+
+// ByItself reports whether the policy's own words cover a table, rather than
+// its parent's protection.
+func (s *Set) ByItself(t *Table) bool { return s.Reaches(t, t.Schema, t.Relation) }
+
+// In lists the protected tables of a schema.
+func (s *Set) In(schema string) []*Table {
+	var list []*Table
+	for _, t := range s.Tables() {
+		if t.Schema == schema {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
 // RefusesBodies reports whether text that the server would run unseen may not
 // name a protected table.
 func (s *Set) RefusesBodies() bool { return s.policy.bodies == "refuse" }

@@ -25,6 +25,15 @@ func (s *Set) Warnings() []Warning {
 			list = append(list, Warning{t.String(), t.Problem, t.Fix})
 		}
 	}
+	for _, i := range s.indirect {
+		if i.Open {
+			list = append(list, Warning{
+				Table:   i.Over.String(),
+				Problem: fmt.Sprintf("view %q shows rows of protected table %q without looking at its marker: deleted rows show through it", i.String(), i.Over.String()),
+				Fix:     "Create the view again through the proxy, or let it show the marker column.",
+			})
+		}
+	}
 	for i := range s.catalog.Relations {
 		r := &s.catalog.Relations[i]
 		if s.tables[r.Name] != nil {

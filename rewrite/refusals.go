@@ -38,6 +38,24 @@ var refusals = []refusal{
 		hint: "Delete from the table itself, or show that column in the view.",
 	},
 	{
+		rule: "view-update", statement: "UPDATE of a view",
+		why:  "The view neither shows the marker nor looks at it, so that deleted rows would be changed with the others.",
+		code: "0A000", message: `view "%s" does not look at the column that marks deleted rows of protected table "%s"`,
+		hint: "Update the table itself, or create the view again through the proxy.",
+	},
+	{
+		rule: "unprotects", statement: "ALTER TABLE .. RENAME, SET SCHEMA, DETACH PARTITION, NO INHERIT; ALTER SCHEMA .. RENAME",
+		why:  "The policy does not cover the table under its new name, or without its parent: its deleted rows would show.",
+		code: "0A000", message: `this would take protected table "%s" out of the policy's reach, and its deleted rows would show`,
+		hint: "Change the policy first, so that it covers the table afterwards too.",
+	},
+	{
+		rule: "marker-ddl", statement: "ALTER TABLE .. DROP, RENAME or ALTER TYPE of the marker",
+		why:  "Without the marker no row can be told from a deleted one: all of them would show.",
+		code: "0A000", message: `column "%s" tells which rows of protected table "%s" are deleted`,
+		hint: "Do it on a direct connection to the server, when no deleted row is left that matters.",
+	},
+	{
 		rule: "view-instead", statement: "DELETE from a view with rules or INSTEAD OF triggers",
 		why:  "They say what DELETE does; an UPDATE in its place would do something else.",
 		code: "0A000", message: `a rule or an INSTEAD OF trigger says what DELETE does to view "%s", which shows a protected table`,

@@ -17,8 +17,15 @@ import (
 // for a DELETE from the common table expression, and really delete.
 //
 // deletes says that rows are to be deleted from it.
+//
+// Without the refusals, a DELETE through a view really deletes, and an UPDATE
+// changes rows that are gone.
 func (r *rewriter) target(rv *pg.RangeVar, deletes bool) *policy.Table {
 	table, indirect := r.find(rv, nil)
+	if indirect != nil && indirect.View() && indirect.Open && !deletes {
+		r.refuse("view-update", rv.Location, indirect.String(), indirect.Over.String())
+		return nil
+	}
 	if deletes {
 		switch {
 		case indirect != nil && indirect.View():
@@ -43,8 +50,10 @@ func (r *rewriter) found(rv *pg.RangeVar, table *policy.Table, indirect *policy.
 	switch {
 	case indirect != nil && indirect.View():
 		// Its tombstones cannot be told here. If it was created through the
-		// proxy it has none.
-		r.touch(indirect.Over, ViewOpen, rv.Location, Passed)
+		// proxy it shows none.
+		if indirect.Open {
+			r.touch(indirect.Over, ViewOpen, rv.Location, Passed)
+		}
 	case indirect != nil && rv.Inh: // ONLY a parent shows none of its protected children
 		r.refuse("parent", rv.Location, indirect.String(), indirect.Over.String())
 	case table != nil && r.forbid != "":

@@ -95,6 +95,7 @@ func (r *rewriter) modify(m any, sc *scope, top bool) {
 // definitions that hold queries.
 func (r *rewriter) utility(m any) Changes {
 	r.stmt.Kind = "other"
+	r.unprotects(m)
 	switch x := m.(type) {
 	case *pg.TransactionStmt:
 		r.stmt.Kind = "transaction"

@@ -43,7 +43,7 @@ func Query(markers []string) string {
 	for i, m := range markers {
 		quoted[i] = "'" + strings.ReplaceAll(m, "'", "''") + "'"
 	}
-	return strings.Replace(catalogQuery, "/*markers*/", strings.Join(quoted, ", "), 1)
+	return strings.Replace(catalogQuery, "/*markers*/", strings.Join(quoted, ", "), -1)
 }
 
 const catalogQuery = `SELECT pg_catalog.json_build_object(` +
@@ -68,6 +68,12 @@ const catalogQuery = `SELECT pg_catalog.json_build_object(` +
 	`(SELECT pg_catalog.jsonb_agg(DISTINCT d.refobjid::pg_catalog.int8) FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) w.oid ` +
 	`AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass ` +
 	`WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND d.refobjid OPERATOR(pg_catalog.<>) c.oid) END, ` +
+	`'tests', CASE WHEN c.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}'::pg_catalog."char"[]) THEN ` +
+	`(SELECT pg_catalog.jsonb_agg(DISTINCT d.refobjid::pg_catalog.int8) FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) w.oid ` +
+	`AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass ` +
+	`JOIN pg_catalog.pg_attribute m ON m.attrelid OPERATOR(pg_catalog.=) d.refobjid AND m.attnum OPERATOR(pg_catalog.=) d.refobjsubid ` +
+	`AND m.attname OPERATOR(pg_catalog.=) ANY (ARRAY[/*markers*/]::pg_catalog.name[]) ` +
+	`WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND d.refobjid OPERATOR(pg_catalog.<>) c.oid) END, ` +
 	`'referenced_by', fk.referencing, 'cascades_to', fk.cascading` +
 	`)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace ` +
 	`CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute m WHERE m.attrelid OPERATOR(pg_catalog.=) c.oid AND m.attnum OPERATOR(pg_catalog.>) 0 ` +
@@ -91,6 +97,7 @@ func Decode(field []byte) (*Catalog, error) {
 			Columns      []column `json:"columns"`
 			Parents      []uint32 `json:"parents"`
 			Reads        []uint32 `json:"reads"`
+			Tests        []uint32 `json:"tests"`
 			ReferencedBy []uint32 `json:"referenced_by"`
 			CascadesTo   []uint32 `json:"cascades_to"`
 			Uniques      []unique `json:"uniques"`
@@ -107,7 +114,7 @@ func Decode(field []byte) (*Catalog, error) {
 		}
 		relations[i] = Relation{
 			OID: a.OID, Name: Name{a.Schema, a.Name}, Kind: a.Kind[0],
-			Parents: a.Parents, Reads: a.Reads, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo, Instead: a.Instead,
+			Parents: a.Parents, Reads: a.Reads, Tests: a.Tests, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo, Instead: a.Instead,
 		}
 		for _, c := range a.Columns {
 			relations[i].Columns = append(relations[i].Columns, Column(c))
