@@ -26,6 +26,19 @@ func (s *Set) NamedIn(text string) []*Table {
 	return list
 }
 
+// Foreign reports whether something protected has a name that is not ASCII: in
+// another encoding than UTF-8 text that mentions it looks otherwise.
+func (s *Set) Foreign() bool {
+	for _, m := range s.mentions {
+		for i := range len(m) {
+			if m[i] >= 0x80 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // mention is a name as lower-cased text has it: in a quoted identifier quotes
 // are doubled.
 func mention(name string) string { return strings.ToLower(strings.ReplaceAll(name, `"`, `""`)) }

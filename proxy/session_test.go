@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -119,7 +120,7 @@ func answers(sync bool, rows ...string) []pgproto3.Message {
 	var m []pgproto3.Message
 	for _, r := range rows {
 		m = append(m, &pgproto3.CloseComplete{}, &pgproto3.CloseComplete{}, &pgproto3.ParseComplete{}, &pgproto3.BindComplete{},
-			&pgproto3.DataRow{Values: [][]byte{[]byte(r)}}, &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")},
+			&pgproto3.DataRow{Values: [][]byte{[]byte(base64.StdEncoding.EncodeToString([]byte(r)))}}, &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")},
 			&pgproto3.CloseComplete{}, &pgproto3.CloseComplete{})
 	}
 	if sync {

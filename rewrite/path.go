@@ -89,6 +89,9 @@ func literalPath(x *pg.VariableSetStmt) (schemas []string, ok bool) {
 		if c.GetSval() == nil || c.GetSval().GetSval() == "$user" {
 			return nil, false // a name that depends on the role
 		}
+		if strings.IndexByte(c.GetSval().GetSval(), hidden) >= 0 {
+			return nil, false
+		}
 		schemas = append(schemas, c.GetSval().GetSval())
 	}
 	if !slices.Contains(schemas, "pg_catalog") {

@@ -17,7 +17,14 @@ import (
 // a Parse. It never fails: what it cannot answer for is refused in the Plan.
 func Rewrite(sql string, env *Env) *Plan {
 	// While names may have changed, so may what is protected.
-	mentions := env.Stale || env.Set.Mentions(sql) || mentionsEscaped(sql, env.Set)
+	mentions := env.Stale || env.Set.Mentions(sql) || mentionsEscaped(sql, env.Set) || env.foreign(sql) && env.Set.Foreign()
+	if mentions && env.foreign(sql) {
+		masked, ok := mask(sql, env)
+		if !ok {
+			return certain(env, RefuseWhole(sql, newRefusal("encoding", -1, env.Encoding)))
+		}
+		return Rewrite(masked, env) // what is hidden there decides nothing
+	}
 	if mentions {
 		if r := misread(sql, env); r != nil {
 			return certain(env, RefuseWhole(sql, r))
@@ -233,29 +240,6 @@ func (r *rewriter) taken(prefix string) bool {
 		}
 	}
 	return false
-}
-
-// Changing stands for a client_encoding that is not known just now.
-const Changing = "(changing)"
-
-// misread tells whether the server may read the text otherwise than our
-// lexer: only text that could name something protected gets here.
-func misread(sql string, env *Env) *Refusal {
-	if env.Backslash && strings.IndexByte(sql, '\\') >= 0 {
-		return newRefusal("backslash", -1)
-	}
-	switch env.Encoding {
-	case "", "UTF8":
-		return nil
-	case Changing, "SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004":
-		// The second byte of a character can be an ASCII one, even a quote.
-		for i := range len(sql) {
-			if sql[i] >= 0x80 {
-				return newRefusal("encoding", -1, env.Encoding)
-			}
-		}
-	}
-	return nil
 }
 
 // unparsed plans a text that the parser rejects. The server's own error is

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -14,10 +15,28 @@ import (
 // JSON. current_schemas(true) leaves out schemas that do not exist or may not
 // be used and puts pg_catalog and the temporary schema where the server looks
 // for them.
-const NamesQuery = `SELECT pg_catalog.json_build_object(` +
+const NamesQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
 	`'database', pg_catalog.current_database(), ` +
 	`'path', pg_catalog.current_schemas(true), ` +
-	`'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))`
+	`'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))` + asASCIIEnd
+
+// The answers come as base64 of UTF-8 text, whatever the client's encoding: in
+// LATIN1 a name would arrive as other bytes. SQL_ASCII says nothing of its
+// bytes, which are passed as they are.
+const (
+	asASCIIBegin = `pg_catalog.encode(pg_catalog.convert_to((`
+	asASCIIEnd   = `)::pg_catalog.text, CASE WHEN pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.=) 'SQL_ASCII'::pg_catalog.name THEN 'SQL_ASCII' ELSE 'UTF8' END), 'base64')`
+)
+
+// decode reads an answer.
+func decode(field []byte, into any) error {
+	text := make([]byte, base64.StdEncoding.DecodedLen(len(field)))
+	n, err := base64.StdEncoding.Decode(text, field) // which skips line ends
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text[:n], into)
+}
 
 // Names is the answer to [NamesQuery].
 type Names struct {
@@ -29,7 +48,7 @@ type Names struct {
 // DecodeNames reads the one field of NamesQuery's row.
 func DecodeNames(field []byte) (*Names, error) {
 	n := new(Names)
-	if err := json.Unmarshal(field, n); err != nil {
+	if err := decode(field, n); err != nil {
 		return nil, fmt.Errorf("catalog: the server's answer about names in scope: %w", err)
 	}
 	return n, nil
@@ -46,7 +65,7 @@ func Query(markers []string) string {
 	return strings.Replace(catalogQuery, "/*markers*/", strings.Join(quoted, ", "), -1)
 }
 
-const catalogQuery = `SELECT pg_catalog.json_build_object(` +
+const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
 	`'database', pg_catalog.current_database(), ` +
 	`'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
 	`'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, ` +
@@ -83,7 +102,9 @@ const catalogQuery = `SELECT pg_catalog.json_build_object(` +
 	`pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) FILTER (WHERE f.confdeltype OPERATOR(pg_catalog.=) 'c'::pg_catalog."char") AS cascading FROM pg_catalog.pg_constraint f ` +
 	`WHERE f.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char" AND f.conrelid OPERATOR(pg_catalog.<>) f.confrelid GROUP BY f.confrelid) fk ON fk.confrelid OPERATOR(pg_catalog.=) c.oid ` +
 	`WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char" ` +
-	`AND n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.name[])))`
+	// what initdb has made, but not what somebody has put beside it
+	`AND (n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.name[]) ` +
+	`OR c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f}'::pg_catalog."char"[]) AND n.nspname OPERATOR(pg_catalog.<>) 'pg_toast'::pg_catalog.name)))` + asASCIIEnd
 
 // Decode reads the one field of Query's row.
 func Decode(field []byte) (*Catalog, error) {
@@ -104,7 +125,7 @@ func Decode(field []byte) (*Catalog, error) {
 			Instead      bool     `json:"instead"`
 		} `json:"relations"`
 	}
-	if err := json.Unmarshal(field, &answer); err != nil {
+	if err := decode(field, &answer); err != nil {
 		return nil, fmt.Errorf("catalog: the server's answer about its relations: %w", err)
 	}
 	relations := make([]Relation, len(answer.Relations))

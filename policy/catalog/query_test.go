@@ -1,12 +1,16 @@
 package catalog
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 )
 
+// answer writes a text as the server sends it.
+func answer(text string) []byte { return []byte(base64.StdEncoding.EncodeToString([]byte(text))) }
+
 func TestDecode(t *testing.T) {
-	c, err := Decode([]byte(`{"database": "shop", "relations": [
+	c, err := Decode(answer(`{"database": "shop", "relations": [
 		{"oid": 7, "schema": "public", "name": "users", "kind": "r", "columns": [["id", "integer", false, true, "identity"], ["n", "integer", true, false, null]], "uniques": [["u", ["id", ""], null], ["w", ["n"], "(n > 1)"]], "parents": [1], "reads": null, "referenced_by": [8, 9]},
 		{"oid": 4294967295, "schema": "x", "name": "Odd \"Name\"", "kind": "v", "columns": null, "reads": [7]}]}`))
 	if err != nil {
@@ -19,7 +23,7 @@ func TestDecode(t *testing.T) {
 	if v := c.ByOID(1<<32 - 1); v == nil || v.Relation != `Odd "Name"` || v.Reads[0] != 7 {
 		t.Errorf("%+v", v)
 	}
-	if empty, err := Decode([]byte(`{"database": "shop", "relations": null}`)); err != nil || empty.Database != "shop" {
+	if empty, err := Decode(answer(`{"database": "shop", "relations": null}`)); err != nil || empty.Database != "shop" {
 		t.Errorf("%+v %v", empty, err)
 	}
 }
@@ -30,11 +34,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"", "null row", `{"relations": [{"kind": ""}]}`, `{"relations": [{"kind": "rr"}]}`, `{"relations": [{"kind": "r", "columns": [[1, 2, 3]]}]}`,
 		`{"relations": [{"kind": "r", "name": "a"}, {"kind": "r", "name": "a"}]}`, `{"relations": [{"kind": "r", "oid": -1}]}`,
 	} {
-		if c, err := Decode([]byte(field)); err == nil {
+		if c, err := Decode(answer(field)); err == nil {
 			t.Errorf("%q: %+v", field, c)
 		}
 	}
-	if _, err := DecodeNames([]byte("{")); err == nil {
+	if _, err := DecodeNames(answer("{")); err == nil {
 		t.Error("half an answer about names is taken")
 	}
 }

@@ -95,7 +95,8 @@ func TestNames(t *testing.T) {
 			"SELECT name FROM users WHERE name = 'a\\b'", "SELECT 'it''s' FROM users WHERE id = 4 OR id = 5",
 			"SET standard_conforming_strings = off", "SELECT 1", show, "SET standard_conforming_strings = on", show, del}},
 		{"client_encoding", shopTables, []string{
-			"SET client_encoding = 'LATIN1'", show, del, "SET client_encoding = 'UTF8'", show}},
+			"SET client_encoding = 'LATIN1'", show, del, "DELETE FROM users WHERE city = 'Köln' OR id = 3 /* ü */", "UPDATE users SET name = 'Zoë' WHERE id = 4", "SELECT nope, 'ü' FROM users WHERE id = 4 OR true",
+			"SELECT * FROM users ORDER BY id", "SET client_encoding = 'UTF8'", show}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			newTwin(t, c.tables).tell(t, c.story)
