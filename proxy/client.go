@@ -15,6 +15,7 @@ const (
 	smallMessage = 10000
 	bindHead     = 16 << 10 // must hold the names at the front of a Bind
 	parseHead    = 16 << 10 // the same for a Parse that is too large to read
+	functionHead = 4        // the function's OID
 )
 
 // clientHead says how much of a client's message must be seen together.
@@ -37,7 +38,9 @@ func (s *Session) clientHead(typ byte, size int) (int, error) {
 			return 0, fmt.Errorf("message %q has an invalid length of %d bytes", typ, size)
 		}
 		return size, nil
-	case 'd', 'f', 'p', 'F':
+	case 'F':
+		return functionHead, nil
+	case 'd', 'f', 'p':
 		return 0, nil
 	}
 	return 0, fmt.Errorf("invalid frontend message type %d", typ)
@@ -95,6 +98,9 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("the names in a Bind message are not terminated or too long"))
 		}
+		if reserved(name) || reserved(port) {
+			return false, s.reserved()
+		}
 		switch s.check(key(name)) {
 		case wait:
 			return false, s.ended()
@@ -108,6 +114,9 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		what, name := f.Byte(), f.String()
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("invalid message format of %q", part.Type))
+		}
+		if reserved(name) {
+			return false, s.reserved()
 		}
 		r := request{kind: describePortal, port: key(name)}
 		switch {
@@ -123,6 +132,9 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		port := f.String()
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("invalid message format of %q", part.Type))
+		}
+		if reserved(port) {
+			return false, s.reserved()
 		}
 		if u, ok := s.utilities[key(port)]; ok {
 			// A utility statement is analysed when it runs, not when it is bound.
@@ -143,6 +155,15 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		s.changes(s.effects[key(port)])
 		s.request(request{kind: execute, port: key(port)})
 	case 'F':
+		oid := f.Int32()
+		if !f.OK() {
+			return false, s.violation(fmt.Errorf("a FunctionCall message without a function"))
+		}
+		if !s.Policy.Empty() && runner(oid) {
+			s.clientSink = discard
+			s.sendFunctionRefused()
+			return true, nil
+		}
 		s.queue.push(request{kind: functionCall})
 		s.changes(rewrite.ChangesNames | rewrite.ChangesLexing) // it may be set_config
 	case 'S':
@@ -150,6 +171,11 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 			s.eaten++
 		} else {
 			s.queue.push(request{kind: sync})
+			if s.env.Dirty {
+				// It may end the transaction in which names were read, and undo
+				// what made them others: SET LOCAL, ON COMMIT DROP, an error.
+				s.stale, s.reread = true, s.reread || s.dirtyCatalog
+			}
 			s.batch, s.skipping = false, false
 			s.batches++
 		}
@@ -164,6 +190,35 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 	}
 	s.ToServer = append(s.ToServer, part.Raw...)
 	return true, nil
+}
+
+// runner reports whether a function is one of the server's that run SQL which they are given, or
+// read tables by their names, by their OIDs in pg_proc.dat: query_to_xml and
+// its kin, ts_stat, ts_rewrite.
+func runner(oid int) bool {
+	switch oid {
+	case 2923, 2924, 2926, 2927, 2929, 2930, 2933, 2934, 2935, 2936, 2937, 2938, 3685, 3689, 3690:
+		return true
+	}
+	return false
+}
+
+// sendFunctionRefused answers a FunctionCall of a function whose arguments
+// would have to be read.
+func (s *Session) sendFunctionRefused() {
+	plan := refused(rewrite.FunctionCall())
+	s.queue.push(request{kind: functionCall, plan: plan})
+	s.ToServer = encode(s.ToServer, &pgproto3.Query{String: sentinel})
+	s.Observer.Statement("call", rewrite.Refused.String())
+}
+
+// reserved reports whether a client's statement or portal has the name of our
+// own. What we prepared is not for it to run.
+func reserved(name []byte) bool { return string(name) == ownName }
+
+func (s *Session) reserved() error {
+	s.fatal("42939", fmt.Sprintf("the name %q is reserved for the proxy", ownName), "Use another name for a prepared statement or portal.")
+	return ErrEnded
 }
 
 // refuseOutdated answers a Bind or Execute of a statement whose names have

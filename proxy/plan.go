@@ -31,6 +31,9 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 		return nil
 	}
 	s.Observer.Rewrite(s.Now().Sub(now))
+	if s.behind && plan.Depends {
+		return rewrite.RefuseWhole(sql, rewrite.Behind())
+	}
 	return plan
 }
 
@@ -44,9 +47,16 @@ func (s *Session) follow(now time.Time) {
 	}
 	set, seen, due := s.Snapshots.current(database, now)
 	if set != nil && set != s.env.Set {
-		s.env.Set, s.seen = set, seen
+		s.env.Set = set
 		s.names++
 		s.named()
+		s.stale = true
+	}
+	// What others have changed may be the search_path too: a schema that was
+	// not there, a right to use one.
+	s.stale = s.stale || set != nil && seen != s.seen || now.Sub(s.learned) > s.Snapshots.maxAge
+	if set != nil {
+		s.seen = seen
 	}
 	s.reread = s.reread || due
 }
@@ -88,6 +98,7 @@ func (s *Session) changes(c rewrite.Changes) {
 		if c&rewrite.ChangesCatalog != 0 {
 			s.reread, s.dirtyCatalog = true, true
 			s.Snapshots.changed(s.databaseNow())
+			s.own++
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (s *Session) check(name string) verdict {
 	}
 	s.env.Stale = false
 	s.reading()
-	if !rewrite.Rewrite(p.sql, &s.env).Same(p.whole) {
+	if s.behind || !s.Plans.Rewrite(p.sql, &s.env, &s.scratch).Same(p.whole) {
 		return outdated
 	}
 	p.names = s.names

@@ -11,11 +11,12 @@ import (
 	"tombstone/policy"
 	"tombstone/policy/catalog"
 	"tombstone/proxy/wire"
+	"tombstone/rewrite"
 )
 
 // ownName is the prepared statement and portal that the session uses for its
 // own questions. The unnamed ones are the client's.
-const ownName = "_tombstone"
+const ownName = rewrite.OwnName
 
 // refresh is one round of questions about the names in scope.
 type refresh struct {
@@ -145,6 +146,15 @@ func (s *Session) learn(q *refresh) error {
 	}
 	s.env.Path, s.env.Temp = q.names.Path, q.names.Temp
 	s.stale = false
+	s.learned = s.Now()
+	if q.set != nil && s.old(q) {
+		// What everybody else sees is what the server goes by.
+		set, seen, _ := s.Snapshots.current(q.names.Database, s.learned)
+		s.behind = set == nil || seen != s.Snapshots.changes(q.names.Database) || s.dirtyCatalog
+		if !s.behind {
+			q.set, q.changes = set, seen
+		}
+	}
 	if q.set != nil {
 		s.env.Set, s.seen = q.set, q.changes
 		s.names++
@@ -171,6 +181,20 @@ func (s *Session) learn(q *refresh) error {
 	}
 	s.serverSink = discard
 	return nil
+}
+
+// old reports whether what was read of the relations is older than what the
+// server resolves names by: in a transaction that keeps its snapshot, when
+// another session has changed them since.
+//
+// Without it, a DELETE under REPEATABLE READ really deletes from a table that
+// became a partition of a protected one a moment ago.
+func (s *Session) old(q *refresh) bool {
+	switch q.names.Isolation {
+	case "repeatable read", "serializable":
+		return (s.status == 'T' || q.flush) && s.Snapshots.changes(q.names.Database)-s.begun > s.own
+	}
+	return false
 }
 
 // named notes that the names in scope or the Set are others now.

@@ -278,6 +278,7 @@ func (s *Session) settle(status byte) {
 		clear(s.effects)
 		clear(s.utilities)
 	}
+	s.behind = false
 	if s.env.Dirty {
 		s.stale = true
 		if s.dirtyCatalog {
@@ -290,5 +291,8 @@ func (s *Session) settle(status byte) {
 	}
 	if s.private {
 		s.private, s.reread = false, true
+	}
+	if s.env.Set != nil {
+		s.begun, s.own = s.Snapshots.changes(s.env.Set.Database), 0
 	}
 }

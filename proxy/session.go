@@ -56,16 +56,21 @@ type Session struct {
 
 	env     rewrite.Env
 	scratch rewrite.Scratch
-	names   uint64 // grows whenever the names or the Set in env become others
-	stale   bool   // names may have changed since they were read
-	reread  bool   // relations too
-	private bool   // env.Set was read inside a transaction that changed the catalog
-	lexing  bool   // a statement on its way may change how text is read
-	flushed bool   // a Flush has been sent to bring the replies of a batch in
+	names   uint64    // grows whenever the names or the Set in env become others
+	stale   bool      // names may have changed since they were read
+	learned time.Time // when they were read last
+	reread  bool      // relations too
+	private bool      // env.Set was read inside a transaction that changed the catalog
+	lexing  bool      // a statement on its way may change how text is read
+	flushed bool      // a Flush has been sent to bring the replies of a batch in
 
 	ends      bool   // the end of a transaction, or part of one, is on its way
 	seen      uint64 // Snapshots.changes when env.Set was read
 	backslash bool   // standard_conforming_strings is off
+
+	begun  uint64 // Snapshots.changes when the session was idle last
+	own    uint64 // how many of the changes since then are its own
+	behind bool   // the open transaction's snapshot is older than the names that the server goes by
 
 	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
 
@@ -138,8 +143,7 @@ func (s *Session) Held() bool { return len(s.in) > 0 && s.phase != starting }
 // ServerConnected says that bytes can be sent to the server.
 func (s *Session) ServerConnected() {
 	s.phase = logging
-	if s.params["replication"] != "" && s.params["replication"] != "false" && s.params["replication"] != "off" &&
-		s.params["replication"] != "no" && s.params["replication"] != "0" {
+	if replication(s.params["replication"]) {
 		s.phase = replicates
 	}
 }

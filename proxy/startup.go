@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"tombstone/proxy/wire"
 )
@@ -69,6 +70,20 @@ func startupParams(body []byte) (map[string]string, bool) {
 		}
 		params[string(name)] = string(bytes.Clone(value))
 	}
+}
+
+// replication reports whether a connection with this parameter is one for
+// replication. The server takes what it takes for a boolean (parse_bool in
+// bool.c): "fals" and "F" make an ordinary session.
+func replication(value string) bool {
+	v := strings.ToLower(value)
+	switch {
+	case v == "", v == "0", v == "of":
+		return false
+	case strings.HasPrefix("false", v), strings.HasPrefix("no", v), v == "off":
+		return false
+	}
+	return true
 }
 
 // database is the name of the database that the client asked for; the server

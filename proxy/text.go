@@ -95,6 +95,9 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	if !f.OK() {
 		return false, s.violation(fmt.Errorf("invalid string in message"))
 	}
+	if reserved(name) {
+		return false, s.reserved()
+	}
 	sql := string(text)
 	plan := s.plan(sql)
 	if plan == nil {

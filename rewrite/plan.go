@@ -9,6 +9,7 @@ import (
 // instead, and how to turn the replies back. It is immutable once returned.
 type Plan struct {
 	changes []change // in the order of the text; they do not overlap
+	literal bool     // it holds for the literals of the text only
 	whole   bool     // nothing is known of the text, and all of it is refused
 
 	Stmts []Stmt // one for each statement of the text, in order; nil if the text was passed without a parse

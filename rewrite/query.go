@@ -80,8 +80,10 @@ func (r *rewriter) expr(m any, sc *scope) {
 			return
 		}
 	case *pg.FuncCall:
-		if n := len(x.Funcname); n > 0 && x.Funcname[n-1].GetString_().GetSval() == "set_config" {
-			r.setsConfig = true
+		if n := len(x.Funcname); n > 0 {
+			name := x.Funcname[n-1].GetString_().GetSval()
+			r.setsConfig = r.setsConfig || name == "set_config"
+			r.run(x, name)
 		}
 	}
 	children(m, func(child any) { r.expr(child, sc) })

@@ -92,6 +92,30 @@ var refusals = []refusal{
 		hint: "Send the statements in separate messages.",
 	},
 	{
+		rule: "snapshot", statement: "any that names a table, above READ COMMITTED",
+		why:  "Another session has changed tables since the transaction began. Its snapshot does not show how, but the server goes by it.",
+		code: "40001", message: "could not serialize access due to a concurrent change of table definitions",
+		hint: "The transaction might succeed if retried.",
+	},
+	{
+		rule: "reserved-name", statement: "PREPARE, EXECUTE, DECLARE of _tombstone",
+		why:  "The proxy uses the name for questions of its own.",
+		code: "42939", message: `the name "%s" is reserved for the proxy`,
+		hint: "Use another name.",
+	},
+	{
+		rule: "runs-strings", statement: "query_to_xml, table_to_xml, ts_stat, dblink, crosstab and the like",
+		why:  "The function runs SQL that it is given as a string, or reads a table by its name: unseen, with deleted rows and all.",
+		code: "0A000", message: "%s() would read protected tables with their deleted rows",
+		hint: "Send the query itself, or give it as a literal that names no protected table.",
+	},
+	{
+		rule: "function-call", statement: "the FunctionCall message for query_to_xml and its kin",
+		why:  "The function runs SQL that it is given, or reads a table by its name.",
+		code: "0A000", message: "this function could read protected tables with their deleted rows",
+		hint: "Call it in a SELECT.",
+	},
+	{
 		rule: "no-marker", statement: "DELETE, TRUNCATE, MERGE with DELETE",
 		why:  "The table has no column to mark its deleted rows with, or not the audit columns that the policy names.",
 		code: "55000", message: "%s",

@@ -58,6 +58,13 @@ func (r *rewriter) serverSays(code, message, detail, hint string) {
 // has to plan anew: drivers know them, and prepare the statement again.
 func Outdated() *Refusal { return newRefusal("prepared", -1) }
 
+// Behind is the refusal of a statement in a transaction whose snapshot is
+// older than what names mean now.
+func Behind() *Refusal { return newRefusal("snapshot", -1) }
+
+// FunctionCall is the refusal of a function that is called by its OID.
+func FunctionCall() *Refusal { return newRefusal("function-call", -1) }
+
 // TakenKey is the error of an upsert whose key a tombstone holds.
 func TakenKey() *Refusal { return newRefusal("key-taken", -1) }
 

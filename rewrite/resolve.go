@@ -127,8 +127,8 @@ func (r *rewriter) uncertain(name string, moved bool) bool {
 	if r.env.Stale {
 		r.stale = true
 	}
-	r.plan.Depends = r.plan.Depends || r.env.Set.Covers(name)
-	if moved && r.env.Set.Named(name) {
+	r.plan.Depends = true
+	if moved && r.env.Set.Named(name) || r.tainted[name] || r.anything {
 		return true
 	}
 	return (r.unknown || r.defined[name]) && r.env.Set.Covers(name)

@@ -39,7 +39,7 @@ func Rewrite(sql string, env *Env) *Plan {
 	}
 	if !mentions {
 		if plan := skim(sql, toks); plan != nil {
-			plan.Depends = env.Set.Open()
+			plan.Depends = true // what it names may come to show something protected
 			return plan
 		}
 	}
@@ -110,8 +110,11 @@ type rewriter struct {
 	path       *path           // the search_path that an earlier statement of this text has set, nil if none
 	newPath    *path           // the one that this statement sets, nil if it cannot be told
 	altered    map[string]bool // names of tables whose columns or indexes earlier statements of this text have changed
+	taints     bool            // this statement may make what it names show something protected
 	alters     string          // the one whose columns or indexes this statement changes, and nothing else
 	defined    map[string]bool // names in earlier DDL of this text
+	tainted    map[string]bool // names that an earlier statement of this text may have made to show something protected
+	anything   bool            // an earlier statement of this text may have done so with any name
 	unknown    bool            // an earlier statement of this text may have defined anything
 	setsConfig bool            // the statement calls set_config()
 	changed    bool            // an earlier statement of this text changed names or catalog
@@ -123,7 +126,7 @@ func (r *rewriter) raw(raw *pg.RawStmt) {
 	first, last := r.start(from), r.end(to)
 	r.plan.Stmts = append(r.plan.Stmts, Stmt{start: first, end: last})
 	r.stmt = &r.plan.Stmts[len(r.plan.Stmts)-1]
-	r.conflict, r.forbid, r.setsConfig, r.newPath, r.alters = -1, "", false, nil, ""
+	r.conflict, r.forbid, r.setsConfig, r.newPath, r.alters, r.taints = -1, "", false, nil, "", false
 	edits := len(r.plan.changes)
 	changes := r.statement(unwrap(raw.Stmt))
 	if f := r.stmt.Refusal; f != nil {
@@ -178,6 +181,10 @@ func (r *rewriter) after(changes Changes, first, last int) {
 	r.reveals = r.reveals || changes&Reveals != 0
 	if changes&ChangesCatalog != 0 && r.stmt.Kind == "do" {
 		r.unknown = true
+		r.anything = r.anything || len(r.stmt.Touched) > 0
+	}
+	if r.taints {
+		r.taint(first, last)
 	}
 	if r.alters != "" {
 		r.changed = true

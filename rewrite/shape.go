@@ -103,7 +103,7 @@ func appendSized(key []byte, kind byte, text string) []byte {
 // of utility statements do not: SET, DO, function bodies and the like mean
 // what their literals say. Nor do those of texts that call set_config.
 func cacheable(p *Plan) bool {
-	if p.Stale || p.Unparsed || p.whole || p.Changes&^EndsWork != 0 {
+	if p.Stale || p.Unparsed || p.whole || p.literal || p.Changes&^EndsWork != 0 {
 		return false
 	}
 	for i := range p.Stmts {

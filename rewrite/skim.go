@@ -30,11 +30,11 @@ func skim(sql string, toks []lex.Token) *Plan {
 		}
 		switch {
 		case k.Kind != lex.Ident:
-			if k.Kind == lex.UIdent || k.Kind == lex.QuotedIdent && (k.Name(sql) == "set_config" || k.Name(sql) == "pg_settings") {
+			if k.Kind == lex.UIdent || k.Kind == lex.QuotedIdent && telling(k.Name(sql)) {
 				return nil
 			}
-		case k.Is(sql, "set_config"), k.Is(sql, "pg_settings"):
-			return nil // what they change, later statements depend on
+		case k.Is(sql, "set_config"), k.Is(sql, "pg_settings"), mayRun(k.Text(sql)) && telling(k.Name(sql)):
+			return nil
 		case k.Is(sql, "into"):
 			// SELECT INTO makes a table; INSERT INTO does not.
 			if i != first+1 || !toks[first].Is(sql, "insert") {
@@ -44,6 +44,25 @@ func skim(sql string, toks []lex.Token) *Plan {
 		plan.Stmts[len(plan.Stmts)-1].end = int(k.End)
 	}
 	return plan
+}
+
+// telling reports whether a name is that of something that the parser has to
+// look at: what later statements depend on, or what runs SQL in a string.
+func telling(name string) bool {
+	return name == "set_config" || name == "pg_settings" || runners[name] != 0
+}
+
+// mayRun reports whether an identifier could be the name of a runner, in any
+// case. It is asked of every word, so it does not look further than it must.
+func mayRun(word string) bool {
+	if len(word) < 7 {
+		return false
+	}
+	switch word[0] | 0x20 {
+	case 'q', 't', 'c', 's', 'd', 'x':
+		return true
+	}
+	return false
 }
 
 // lower folds a keyword.

@@ -41,20 +41,33 @@ func (r *rewriter) plain(m any) Changes {
 	case *pg.PrepareStmt:
 		changes := r.statement(unwrap(x.Query))
 		r.stmt.Kind = "prepare"
+		r.reserved(x.Name)
 		r.stmt.Prepare, r.stmt.PrepareTag, r.stmt.Tag = x.Name, r.stmt.Tag, TagAsSent
 		return changes
 	case *pg.DeclareCursorStmt:
 		changes := r.statement(unwrap(x.Query))
 		r.stmt.Kind = "declare"
+		r.reserved(x.Portalname)
 		return changes
 	case *pg.ExecuteStmt:
 		r.stmt.Kind = "execute"
+		r.reserved(x.Name)
 		r.expr(x, nil)
 		r.stmt.Execute = x.Name
 	default:
 		return r.utility(m)
 	}
 	return 0
+}
+
+// OwnName is the prepared statement and portal that the session uses for its
+// own questions.
+const OwnName = "_tombstone"
+
+func (r *rewriter) reserved(name string) {
+	if name == OwnName {
+		r.refuse("reserved-name", int32(r.stmt.start), name)
+	}
 }
 
 // into returns the INTO clause of a SELECT, which hangs on the leftmost
@@ -96,6 +109,7 @@ func (r *rewriter) modify(m any, sc *scope, top bool) {
 func (r *rewriter) utility(m any) Changes {
 	r.stmt.Kind = "other"
 	r.unprotects(m)
+	r.taints = joins(m)
 	switch x := m.(type) {
 	case *pg.TransactionStmt:
 		r.stmt.Kind = "transaction"
@@ -103,6 +117,8 @@ func (r *rewriter) utility(m any) Changes {
 		case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START,
 			pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE:
 			return 0
+		case pg.TransactionStmtKind_TRANS_STMT_COMMIT_PREPARED:
+			return ChangesCatalog | ChangesNames // what another session did is there now
 		}
 		return EndsWork
 	case *pg.VariableSetStmt:
@@ -120,9 +136,9 @@ func (r *rewriter) utility(m any) Changes {
 		switch x.Target {
 		case pg.DiscardMode_DISCARD_ALL:
 			r.stmt.ForgetAll = true
-			return ChangesNames | MovesPath | ChangesLexing
+			return ChangesNames | MovesPath | ChangesLexing | Reveals
 		case pg.DiscardMode_DISCARD_TEMP:
-			return ChangesNames
+			return ChangesNames | Reveals
 		}
 		return 0
 	case *pg.FetchStmt, *pg.ClosePortalStmt:
@@ -146,6 +162,7 @@ func (r *rewriter) utility(m any) Changes {
 	case *pg.CreateTableAsStmt:
 		r.stmt.Kind = "create"
 		if e, ok := unwrap(x.Query).(*pg.ExecuteStmt); ok {
+			r.reserved(e.Name)
 			r.stmt.Execute = e.Name
 		}
 		r.expr(x, nil)
@@ -161,6 +178,9 @@ func (r *rewriter) utility(m any) Changes {
 	case *pg.DropStmt:
 		if r.dropsTemporary(x) {
 			r.stmt.Kind = "ddl"
+			if x.Behavior == pg.DropBehavior_DROP_CASCADE {
+				return ChangesNames | Reveals
+			}
 			return ChangesNames
 		}
 	case *pg.CreateSchemaStmt:

@@ -92,6 +92,9 @@ func (r *rewriter) referenced(t *policy.Table, tables []*policy.Table) {
 //
 // Without this rule, TRUNCATE countries CASCADE empties users behind it.
 func (r *rewriter) cascade(x *pg.TruncateStmt, refs []*pg.RangeVar) {
+	if len(r.env.Set.Tables()) > 0 && (r.unknown || len(r.defined) > 0 || len(r.altered) > 0) {
+		r.refuse("moved-names", refs[0].Location, refs[0].Relname) // there may be another key by now
+	}
 	for _, rv := range refs {
 		for _, t := range r.reachedFrom(rv) {
 			r.refuse("truncate-cascade", rv.Location, t.String())

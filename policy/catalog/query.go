@@ -18,6 +18,7 @@ import (
 const NamesQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
 	`'database', pg_catalog.current_database(), ` +
 	`'path', pg_catalog.current_schemas(true), ` +
+	`'isolation', pg_catalog.current_setting('transaction_isolation'), ` +
 	`'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))` + asASCIIEnd
 
 // The answers come as base64 of UTF-8 text, whatever the client's encoding: in
@@ -43,6 +44,11 @@ type Names struct {
 	Database string   `json:"database"`
 	Path     []string `json:"path"` // schemas in the order the server searches them
 	Temp     []string `json:"temp"` // the session's temporary relations
+
+	// Isolation is the transaction's. Above read committed what is read of
+	// pg_catalog is as old as the transaction's snapshot, while the server
+	// itself goes by what is there now.
+	Isolation string `json:"isolation"`
 }
 
 // DecodeNames reads the one field of NamesQuery's row.
