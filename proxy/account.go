@@ -31,12 +31,12 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 	}
 }
 
-// warn logs what the promise may not hold for: once for each view, and each
-// body that runs unseen.
+// warn logs what the promise may not hold for: each body that runs unseen, and
+// anything else once.
 func (s *Session) warn(st *rewrite.Stmt) {
 	for i := range st.Touched {
 		t := &st.Touched[i]
-		if t.Rule.Warn && (st.Kind != "select" || s.Snapshots.firstTime(s.env.Set.Database, t.Rule.Name+" "+t.Table)) {
+		if t.Rule.Warn && (t.Rule == rewrite.BodyUnseen || s.Snapshots.firstTime(s.env.Set.Database, t.Rule.Name+" "+t.Table)) {
 			s.Log.Warn("deleted rows may show, or rows may really be deleted", "table", t.Table, "rule", t.Rule.Name, "reason", t.Rule.Why)
 		}
 	}

@@ -19,7 +19,7 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	s.follow(now)
 	idle := s.queue.empty()
 	// In a transaction that has failed nothing is looked up, and nothing runs.
-	s.env.Stale = (s.stale || s.reread) && (s.status != 'E' || s.batch)
+	s.env.Stale = (s.stale || s.reread) && !s.aborted()
 	s.reading()
 	plan := s.Plans.Rewrite(sql, &s.env, &s.scratch)
 	if plan.Stale {
@@ -37,6 +37,10 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	return plan
 }
 
+// aborted reports whether the transaction has failed, and what has been sent
+// does not end it: the server answers no question then, and runs nothing.
+func (s *Session) aborted() bool { return s.status == 'E' && !s.ends }
+
 // follow takes in what other sessions have changed of the relations.
 func (s *Session) follow(now time.Time) {
 	database := s.env.Set.Database
@@ -47,7 +51,7 @@ func (s *Session) follow(now time.Time) {
 	}
 	set, seen, due := s.Snapshots.current(database, now)
 	if set != nil && set != s.env.Set {
-		s.env.Set = set
+		s.env.Set, s.digest = set, digest{}
 		s.names++
 		s.named()
 		s.stale = true

@@ -112,7 +112,7 @@ func (s *Session) check(name string) verdict {
 	}
 	s.follow(s.Now())
 	p := s.statements[name]
-	changing := (s.stale || s.reread) && (s.status != 'E' || s.batch)
+	changing := (s.stale || s.reread) && !s.aborted()
 	if !changing && (p == nil || p.names == s.names) {
 		return fine
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ type refresh struct {
 	flush     bool // inside the client's batch: ended by Flush, not by Sync
 	names     *catalog.Names
 	set       *policy.Set
+	digest    digest // of the answer that set stands for
 	changes   uint64 // of the snapshot when the question was asked
 	err       string // why it failed
 	retries   int    // how often a cancel request meant for the client hit it
@@ -125,12 +127,29 @@ func (s *Session) answer(q *refresh, body []byte) error {
 		q.names = names
 		return err
 	}
+	q.digest = sha256.Sum256(field)
+	if q.set = s.known(q); q.set != nil {
+		return nil
+	}
 	c, err := catalog.Decode(field)
 	if err != nil {
 		return err
 	}
 	q.set = s.Policy.Resolve(c)
 	return nil
+}
+
+// digest stands for the server's answer about relations.
+type digest [sha256.Size]byte
+
+// known returns the Set that the same answer has led to before, or nil. Most
+// answers say what the one before them said, and a Set that stays the same
+// keeps every plan that was made under it.
+func (s *Session) known(q *refresh) *policy.Set {
+	if s.env.Set != nil && s.digest == q.digest {
+		return s.env.Set
+	}
+	return s.Snapshots.known(q.names.Database, q.digest)
 }
 
 // learn puts the answers to use and lets the client's input go on.
@@ -152,15 +171,17 @@ func (s *Session) learn(q *refresh) error {
 		set, seen, _ := s.Snapshots.current(q.names.Database, s.learned)
 		s.behind = set == nil || seen != s.Snapshots.changes(q.names.Database) || s.dirtyCatalog
 		if !s.behind {
-			q.set, q.changes = set, seen
+			q.set, q.changes, q.digest = set, seen, digest{}
 		}
 	}
 	if q.set != nil {
-		s.env.Set, s.seen = q.set, q.changes
-		s.names++
+		if s.env.Set != q.set {
+			s.names++
+		}
+		s.env.Set, s.seen, s.digest = q.set, q.changes, q.digest
 		s.reread = false
 		if s.status == 'I' && !q.flush {
-			s.Snapshots.publish(q.set, q.changes, s.Now())
+			s.Snapshots.publish(q.set, q.digest, q.changes, s.Now())
 			s.report(q.set)
 		} else {
 			// What this transaction sees need not be what others see.
@@ -169,6 +190,7 @@ func (s *Session) learn(q *refresh) error {
 	}
 	if s.env.Set.Database != q.names.Database {
 		// The server put the client into another database than it named.
+		s.digest = digest{}
 		if s.env.Set, s.seen, s.reread = s.Snapshots.current(q.names.Database, s.Now()); s.env.Set == nil {
 			s.refresh()
 			return nil

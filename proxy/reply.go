@@ -145,7 +145,10 @@ func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, *re
 	if code == "22P02" && strings.Contains(notice.Get('M'), rewrite.KeyTaken) {
 		return rewrite.TakenKey(), plan, sql
 	}
-	mine := (code == "42703" || code == "26000") && strings.Contains(notice.Get('M'), rewrite.Sentinel)
+	if code == "21000" && r.stmt < len(plan.Stmts) && plan.Stmts[r.stmt].StandIn {
+		return rewrite.TwiceTheKey(), plan, sql
+	}
+	mine := (code == "42703" || code == "26000" || code == "42P01") && strings.Contains(notice.Get('M'), rewrite.Sentinel)
 	switch {
 	case plan.Probe:
 		// The text of several statements that the server can read but we

@@ -20,6 +20,7 @@ type Snapshots struct {
 
 type snapshot struct {
 	set     *policy.Set // nil until one is published
+	digest  digest      // of the answer that set stands for
 	due     time.Time   // from when on somebody should read it again
 	changes uint64      // how often a session has changed the catalog
 	read    uint64      // changes when set was asked for
@@ -68,14 +69,24 @@ func (s *Snapshots) changes(database string) uint64 {
 }
 
 // publish makes a Set the database's newest, unless a newer one is there.
-func (s *Snapshots) publish(set *policy.Set, changes uint64, now time.Time) {
+func (s *Snapshots) publish(set *policy.Set, answer digest, changes uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entry(set.Database)
 	if e.set != nil && (e.read > changes || e.read == changes && e.set.Version > set.Version) {
 		return
 	}
-	e.set, e.read, e.due = set, changes, now.Add(s.maxAge)
+	e.set, e.digest, e.read, e.due = set, answer, changes, now.Add(s.maxAge)
+}
+
+// known returns the database's newest Set if an answer leads to it.
+func (s *Snapshots) known(database string, answer digest) *policy.Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entry(database); e.digest == answer {
+		return e.set
+	}
+	return nil
 }
 
 func (s *Snapshots) entry(database string) *snapshot {

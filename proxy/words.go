@@ -22,14 +22,14 @@ var updateWords = []struct{ code, update, delete string }{
 // reword makes an error about the UPDATE that a statement became one about
 // the statement itself. It reports whether it changed anything.
 func (s *Session) reword(r *request, notice wire.Notice) bool {
-	verb := s.verb(r)
+	verb, top := s.verb(r)
 	if verb == "" {
 		return false
 	}
 	changed := false
 	for _, w := range updateWords {
-		if w.code != notice.Get('C') {
-			continue
+		if w.code != notice.Get('C') || w.code == "25006" && !top {
+			continue // in a read-only transaction the statement as a whole is named
 		}
 		for _, field := range []byte{'M', 'H'} {
 			old := notice.Get(field)
@@ -47,23 +47,25 @@ func (s *Session) reword(r *request, notice wire.Notice) bool {
 }
 
 // verb returns what an UPDATE of the server's was for the client: DELETE,
-// TRUNCATE, or "" if it was an UPDATE.
-func (s *Session) verb(r *request) string {
+// TRUNCATE, or "" if it was an UPDATE. top says that it was not in a WITH.
+func (s *Session) verb(r *request) (verb string, top bool) {
 	plan, _ := s.planned(r)
 	tag := rewrite.TagAsSent
-	buried := false
+	buried, explained := false, false
 	if plan != nil && r.stmt < len(plan.Stmts) {
 		st := &plan.Stmts[r.stmt]
-		tag, buried = st.Tag, st.Action == rewrite.Buried
+		tag, buried, explained = st.Tag, st.Action == rewrite.Buried, st.Kind == "explain"
 		if p := s.statements[keyOf(st.Execute)]; st.Execute != "" && p != nil {
 			tag = p.tag
 		}
 	}
 	switch {
 	case tag == rewrite.TagTruncate:
-		return "TRUNCATE"
-	case tag == rewrite.TagDelete, buried:
-		return "DELETE"
+		return "TRUNCATE", true
+	case tag == rewrite.TagDelete:
+		return "DELETE", true
+	case buried:
+		return "DELETE", explained
 	}
-	return ""
+	return "", false
 }

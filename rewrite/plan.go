@@ -42,6 +42,8 @@ type Stmt struct {
 	Touched []Touch  // protected tables it names, in order
 	Refusal *Refusal // set if Action is Refused
 
+	StandIn bool // a DO UPDATE that updates nothing stands in for DO NOTHING: see TwiceTheKey
+
 	Prepare    string // PREPARE: the statement's name
 	PrepareTag Tag    // PREPARE: the tag of its EXECUTE
 	Execute    string // EXECUTE: the statement's name

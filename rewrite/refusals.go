@@ -32,6 +32,12 @@ var refusals = []refusal{
 		hint: "Restore or purge the deleted row, or replace the unique constraint by a unique index of live rows only, such as CREATE UNIQUE INDEX .. WHERE deleted_at IS NULL.",
 	},
 	{
+		rule: "key-twice", statement: "INSERT .. ON CONFLICT DO NOTHING of two rows with one key",
+		why:  "The unique index also holds deleted rows, so that a DO UPDATE has to look at the row in the way, and cannot look at one that the same statement has inserted.",
+		code: "0A000", message: "two rows of this INSERT have the same key, in a unique index that also holds deleted rows",
+		hint: "Leave out the second row, or replace the unique constraint by a unique index of live rows only, such as CREATE UNIQUE INDEX .. WHERE deleted_at IS NULL.",
+	},
+	{
 		rule: "view-delete", statement: "DELETE from a view, MERGE with DELETE",
 		why:  "The view does not show the marker, so nothing can be set through it.",
 		code: "0A000", message: `view "%s" does not show the column that marks deleted rows of protected table "%s"`,

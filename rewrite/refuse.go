@@ -32,6 +32,9 @@ const Sentinel = "tombstone refused this statement"
 const (
 	sentinelSQL     = `SELECT "` + Sentinel + `"`
 	sentinelUtility = `DEALLOCATE "` + Sentinel + `"`
+
+	// The same for TRUNCATE, which in a read-only transaction fails for that.
+	sentinelTruncate = `TRUNCATE "` + Sentinel + `"`
 )
 
 // newRefusal fills in a row of the table. offset is a byte offset in the
@@ -64,6 +67,10 @@ func Behind() *Refusal { return newRefusal("snapshot", -1) }
 
 // FunctionCall is the refusal of a function that is called by its OID.
 func FunctionCall() *Refusal { return newRefusal("function-call", -1) }
+
+// TwiceTheKey is the error of an INSERT .. ON CONFLICT DO NOTHING that has two
+// rows of one key, where a DO UPDATE had to stand in for DO NOTHING.
+func TwiceTheKey() *Refusal { return newRefusal("key-twice", -1) }
 
 // TakenKey is the error of an upsert whose key a tombstone holds.
 func TakenKey() *Refusal { return newRefusal("key-taken", -1) }

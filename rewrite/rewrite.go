@@ -138,7 +138,9 @@ func (r *rewriter) raw(raw *pg.RawStmt) {
 		}
 		words := sentinelSQL
 		switch unwrap(raw.Stmt).(type) {
-		case *pg.TruncateStmt, *pg.CopyStmt, *pg.VariableSetStmt, *pg.ViewStmt, *pg.RuleStmt, *pg.CreateFunctionStmt, *pg.PrepareStmt:
+		case *pg.TruncateStmt:
+			words = sentinelTruncate
+		case *pg.CopyStmt, *pg.VariableSetStmt, *pg.ViewStmt, *pg.RuleStmt, *pg.CreateFunctionStmt, *pg.PrepareStmt:
 			words = sentinelUtility
 		}
 		r.plan.changes = r.plan.changes[:edits]

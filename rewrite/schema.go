@@ -125,7 +125,7 @@ func (s *schema) column(r *catalog.Relation, d *pg.ColumnDef) {
 			c.Default = deparse(k.RawExpr)
 		case pg.ConstrType_CONSTR_PRIMARY, pg.ConstrType_CONSTR_UNIQUE:
 			c.NotNull = c.NotNull || k.Contype == pg.ConstrType_CONSTR_PRIMARY
-			r.Uniques = append(r.Uniques, catalog.Unique{Name: k.Conname, Columns: []string{c.Name}})
+			r.Uniques = append(r.Uniques, catalog.Unique{Name: k.Conname, Columns: []string{c.Name}, Constraint: true})
 		}
 		s.references(r, k)
 	}
@@ -137,7 +137,7 @@ func (s *schema) column(r *catalog.Relation, d *pg.ColumnDef) {
 
 func (s *schema) constraint(r *catalog.Relation, k *pg.Constraint) {
 	if k.Contype == pg.ConstrType_CONSTR_PRIMARY || k.Contype == pg.ConstrType_CONSTR_UNIQUE {
-		u := catalog.Unique{Name: k.Conname}
+		u := catalog.Unique{Name: k.Conname, Constraint: true}
 		for _, n := range k.Keys {
 			u.Columns = append(u.Columns, n.GetString_().GetSval())
 		}

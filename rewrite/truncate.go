@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 
@@ -18,14 +19,19 @@ import (
 func (r *rewriter) truncate(x *pg.TruncateStmt) {
 	var tables []*policy.Table
 	var refs []*pg.RangeVar
+	var again []*pg.RangeVar // mentioned before, which is all that the server looks at: TRUNCATE ONLY p, p leaves the children of p
 	allowed, plain := 0, 0
 	for _, n := range x.Relations {
 		rv, ok := unwrap(n).(*pg.RangeVar)
 		if !ok {
 			continue
 		}
-		refs = append(refs, rv)
 		table := r.target(rv, false)
+		if table != nil && slices.ContainsFunc(tables, func(t *policy.Table) bool { return t != nil && t.Name == table.Name }) {
+			again = append(again, rv)
+			continue
+		}
+		refs = append(refs, rv)
 		switch {
 		case table == nil, table.View(): // the server says that a view is no table
 			plain++
@@ -66,7 +72,7 @@ func (r *rewriter) truncate(x *pg.TruncateStmt) {
 		}
 	}
 	if r.stmt.Refusal == nil {
-		r.buryAll(tables, refs)
+		r.buryAll(tables, refs, again)
 	}
 }
 
@@ -115,7 +121,7 @@ func (r *rewriter) reachedFrom(rv *pg.RangeVar) []*policy.Table {
 }
 
 // buryAll writes the UPDATEs in place of the TRUNCATE.
-func (r *rewriter) buryAll(tables []*policy.Table, refs []*pg.RangeVar) {
+func (r *rewriter) buryAll(tables []*policy.Table, refs, again []*pg.RangeVar) {
 	first := r.before(r.stmt.start) + 1
 	last := r.before(r.stmt.end)
 	for i, t := range tables {
@@ -152,6 +158,12 @@ func (r *rewriter) buryAll(tables []*policy.Table, refs []*pg.RangeVar) {
 		r.touch(t, BuryAll, refs[i].Location, Buried)
 		if final && to <= last {
 			r.drop(to, last) // CONTINUE IDENTITY, RESTRICT
+		}
+	}
+	for _, rv := range again {
+		if at := r.at(rv.Location); rv.Location < refs[len(refs)-1].Location && at > 0 {
+			from, to := r.relation(at)
+			r.drop(from-1, to-1) // the comma too; what stands behind the last goes below
 		}
 	}
 	r.stmt.Tag = TagTruncate

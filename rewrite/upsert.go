@@ -40,8 +40,13 @@ func (r *rewriter) upsert(x *pg.InsertStmt, table *policy.Table) {
 			conditions = append(conditions, condition)
 		}
 	}
-	if len(conditions) > 0 && c.Infer != nil && c.Infer.Conname == "" {
+	switch {
+	case len(conditions) == 0 || c.Infer == nil:
+	case c.Infer.Conname == "":
 		u.infer(strings.Join(conditions, " AND "))
+	case !deciding[0].Constraint && !slices.Contains(deciding[0].Columns, ""):
+		// It was a constraint before it became an index of live rows.
+		u.replace(u.on+2, u.do-1, "("+quoteAll(deciding[0].Columns)+") WHERE "+conditions[0])
 	}
 	switch {
 	case !guard:
@@ -210,15 +215,20 @@ func (u *conflict) guardNothing(deciding []catalog.Unique, known bool) {
 			u.refuse("on-conflict", u.x.Relation.Location, u.table.String())
 			return
 		}
-		var columns []string
-		for _, name := range deciding[0].Columns {
-			columns = append(columns, quote(name))
-		}
-		u.putAfter(u.on+1, " ("+strings.Join(columns, ", ")+")")
+		u.putAfter(u.on+1, " ("+quoteAll(deciding[0].Columns)+")")
 	}
 	column := qualifier(u.x.Relation, u.table, false) + "." + quote(u.table.Marker)
 	u.replace(u.do+1, u.do+1, "UPDATE SET "+quote(u.table.Marker)+" = "+column+" WHERE CASE WHEN "+live+" THEN false ELSE "+taken+" END")
 	u.touch(u.table, UpsertGuard, u.x.Relation.Location, Hidden)
+	u.stmt.StandIn = true
+}
+
+func quoteAll(names []string) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = quote(name)
+	}
+	return strings.Join(list, ", ")
 }
 
 // KeyTaken is part of the error by which the server tells that a tombstone

@@ -59,6 +59,10 @@ type Unique struct {
 	Name    string
 	Columns []string // of the key, in its order; "" for an expression
 	Where   string   // pg_get_expr of its predicate, "" for none
+
+	// Constraint: a constraint of that name stands on it. Otherwise it is but
+	// an index.
+	Constraint bool
 }
 
 // New indexes the relations. It fails on two relations of one name, which
