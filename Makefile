@@ -4,6 +4,7 @@
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT   := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 FUZZTIME ?= 60s
+PARITY   ?= -statements 50000
 TOOL     := go tool -modfile=tools/go.mod
 
 # The manifests are checked with Kubernetes' own code, which is large; a module of its own keeps it out of the product's go.mod.
@@ -12,7 +13,7 @@ MANIFESTS := test/deploy/kubernetes
 export FUZZTIME
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check format imports vuln tidy test golden fuzz bench deps clean
+.PHONY: help build run check format imports vuln tidy test golden fuzz parity bench deps clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ golden: ## write the expected output in rewrite/testdata again; read the differe
 
 fuzz: ## run each fuzz target for FUZZTIME (default 60s)
 	tools/fuzz
+
+parity: ## compare with a server that really deletes; PARITY holds the flags, such as "-seed 7 -duration 1h"
+	go run ./test/parity $(PARITY)
 
 bench: ## run the benchmarks
 	go test ./... -run '^$$' -bench . -benchmem

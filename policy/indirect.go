@@ -115,9 +115,24 @@ func (s *Set) addView(r *catalog.Relation, t *Table) bool {
 	// No column of a view is declared NOT NULL, and under an outer join any
 	// may be NULL.
 	view.Live = Live{Value: t.Live.Value, Nullable: true}
+	checked, tests := s.checks(r)
+	view.Checked = checked && tests
 	s.tables[r.Name] = view
 	delete(s.indirect, r.Name)
 	return true
+}
+
+// checks reports whether a view, or one that it reads, has a check option, and
+// whether one of them looks at the marker.
+func (s *Set) checks(r *catalog.Relation) (checked, tests bool) {
+	checked, tests = r.Checked, len(r.Tests) > 0
+	for _, oid := range r.Reads {
+		if from := s.catalog.ByOID(oid); from != nil && isView(from.Kind) && from != r {
+			c, t := s.checks(from)
+			checked, tests = checked || c, tests || t
+		}
+	}
+	return checked, tests
 }
 
 // base returns a type's name without its precision.

@@ -38,6 +38,7 @@ type Table struct {
 	Truncate   string // what TRUNCATE does: bury, deny, allow
 	Uniques    []catalog.Unique
 	Instead    bool // a view that a rule or an INSTEAD OF trigger changes rows of
+	Checked    bool // a view whose check option would refuse a row that is marked
 
 	// Problem says why rows of this table cannot be buried: its marker
 	// column or an audit column is missing or of a type not supported. Fix

@@ -44,6 +44,12 @@ var refusals = []refusal{
 		hint: "Delete from the table itself, or show that column in the view.",
 	},
 	{
+		rule: "view-check", statement: "DELETE from a view WITH CHECK OPTION",
+		why:  "The view's query keeps deleted rows out, and its check option keeps rows from leaving it, as a row does that is marked.",
+		code: "0A000", message: `a row that is deleted would leave view "%s", which its check option forbids`,
+		hint: "Delete from the table itself, or create the view without the check option.",
+	},
+	{
 		rule: "view-update", statement: "UPDATE of a view",
 		why:  "The view neither shows the marker nor looks at it, so that deleted rows would be changed with the others.",
 		code: "0A000", message: `view "%s" does not look at the column that marks deleted rows of protected table "%s"`,

@@ -34,6 +34,9 @@ func (r *rewriter) target(rv *pg.RangeVar, deletes bool) *policy.Table {
 		case table != nil && table.Instead:
 			r.refuse("view-instead", rv.Location, table.String())
 			return nil
+		case table != nil && table.Checked:
+			r.refuse("view-check", rv.Location, table.String())
+			return nil
 		}
 	}
 	return r.found(rv, table, indirect)

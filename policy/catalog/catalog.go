@@ -39,6 +39,9 @@ type Relation struct {
 	// Instead: a view whose UPDATE or DELETE is a rule's or an INSTEAD OF
 	// trigger's business.
 	Instead bool
+
+	// Checked: a view WITH CHECK OPTION.
+	Checked bool
 }
 
 // Column is one live row of pg_attribute.

@@ -86,6 +86,7 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 	`WHERE k.place OPERATOR(pg_catalog.<=) i.indnkeyatts ORDER BY k.place), pg_catalog.pg_get_expr(i.indpred, i.indrelid), ` +
 	`EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conindid OPERATOR(pg_catalog.=) i.indexrelid AND o.contype OPERATOR(pg_catalog.=) ANY ('{p,u,x}'::pg_catalog."char"[])))) ` +
 	`FROM pg_catalog.pg_index i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND (i.indisunique OR i.indisexclusion)) END, ` +
+	`'checked', pg_catalog.strpos(pg_catalog.array_to_string(c.reloptions, ','), 'check_option=') OPERATOR(pg_catalog.>) 0, ` +
 	`'instead', c.relkind OPERATOR(pg_catalog.=) 'v'::pg_catalog."char" AND (` +
 	`EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND (t.tgtype OPERATOR(pg_catalog.&) 64::pg_catalog.int2) OPERATOR(pg_catalog.<>) 0::pg_catalog.int2) OR ` +
 	`EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND w.ev_type OPERATOR(pg_catalog.<>) '1'::pg_catalog."char")), ` +
@@ -130,6 +131,7 @@ func Decode(field []byte) (*Catalog, error) {
 			CascadesTo   []uint32 `json:"cascades_to"`
 			Uniques      []unique `json:"uniques"`
 			Instead      bool     `json:"instead"`
+			Checked      bool     `json:"checked"`
 		} `json:"relations"`
 	}
 	if err := decode(field, &answer); err != nil {
@@ -142,7 +144,7 @@ func Decode(field []byte) (*Catalog, error) {
 		}
 		relations[i] = Relation{
 			OID: a.OID, Name: Name{a.Schema, a.Name}, Kind: a.Kind[0],
-			Parents: a.Parents, Reads: a.Reads, Tests: a.Tests, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo, Instead: a.Instead,
+			Parents: a.Parents, Reads: a.Reads, Tests: a.Tests, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo, Instead: a.Instead, Checked: a.Checked,
 		}
 		for _, c := range a.Columns {
 			relations[i].Columns = append(relations[i].Columns, Column(c))

@@ -1,0 +1,32 @@
+-- TRUNCATE empties what can be seen.
+
+TRUNCATE users;
+SELECT * FROM users;
+TRUNCATE TABLE users;
+INSERT INTO users (id, name, email) VALUES (50, 'after', 'u1@example.org') RETURNING *;
+TRUNCATE TABLE orders, memberships;
+SELECT count(*) FROM orders;
+SELECT count(*) FROM memberships;
+INSERT INTO orders (user_id) VALUES (1) RETURNING id;
+TRUNCATE ONLY nodes;
+TRUNCATE events;
+SELECT * FROM events;
+TRUNCATE elsewhere;
+TRUNCATE audit_log;
+SELECT * FROM audit_log;
+TRUNCATE users, audit_log;
+TRUNCATE items CONTINUE IDENTITY;
+TRUNCATE orders RESTART IDENTITY;
+INSERT INTO orders (user_id) VALUES (2) RETURNING id;
+TRUNCATE tenant.users CASCADE;
+SELECT * FROM tenant.users;
+TRUNCATE archive.users RESTRICT;
+TRUNCATE nobody;
+TRUNCATE users, nobody;
+TRUNCATE pg_class;
+BEGIN;
+TRUNCATE "Größe";
+SELECT * FROM "Größe";
+ROLLBACK;
+SELECT * FROM "Größe";
+TRUNCATE "Größe", "Größe";

@@ -1,0 +1,62 @@
+-- UPDATE, INSERT, upserts, MERGE.
+
+UPDATE users SET name = 'x' WHERE id = 5 OR id = 6;
+UPDATE users SET name = upper(name), city = DEFAULT WHERE id < 4 RETURNING *;
+UPDATE users SET city = o.total::text FROM orders o WHERE o.id = users.id AND o.id < 9 RETURNING users.*, o.id;
+UPDATE users u SET name = coalesce((SELECT string_agg(team, ',' ORDER BY team) FROM memberships m WHERE m.user_id = u.id), 'none') WHERE u.id < 9 RETURNING *;
+UPDATE users SET (name, city) = (SELECT label, 'node' FROM nodes WHERE nodes.id = 5) WHERE id = 2;
+UPDATE users SET (name, city) = ('n', 'c') WHERE id = 2 RETURNING id, name, city;
+UPDATE users SET email = 'u4@example.org' WHERE id = 2;
+UPDATE users SET email = 'u9@example.org' WHERE id = 2;
+UPDATE audit_log SET what = (SELECT name FROM users WHERE users.id = audit_log.user_id) RETURNING *;
+UPDATE audit_log SET what = u.name FROM users u WHERE u.id = user_id;
+UPDATE audit_log a SET what = coalesce(u.name, 'nobody') FROM audit_log b LEFT JOIN users u ON u.id = b.user_id WHERE a.id = b.id RETURNING a.*;
+UPDATE orders SET total = total + 1 WHERE id < 5 RETURNING *;
+UPDATE orders SET status = 'bad' WHERE id = 1;
+UPDATE ONLY orders AS o SET status = DEFAULT WHERE o.id < 3;
+UPDATE events SET day = day + 10 WHERE id = 3 RETURNING tableoid::regclass, *;
+UPDATE elsewhere SET day = 12 WHERE id = 11;
+UPDATE elsewhere SET day = 2 WHERE id = 11;
+UPDATE items SET tags[1] = 77, doc = doc || '{"n": 1}' WHERE id < 3 RETURNING tags, doc;
+UPDATE users SET deleted_at = NULL WHERE id < 8;
+UPDATE users SET nope = 1;
+UPDATE users SET name = NULL WHERE id = 8;
+
+INSERT INTO users (id, name) VALUES (100, 'new') RETURNING *;
+INSERT INTO users (id, name, email) VALUES (101, 'again', 'u4@example.org');
+INSERT INTO users (id, name, email) VALUES (101, 'free again', 'u30@example.org');
+DELETE FROM users WHERE email = 'u30@example.org';
+INSERT INTO users (id, name, email) VALUES (102, 'free again', 'u30@example.org') RETURNING id, email;
+INSERT INTO users (id, name) SELECT id + 200, name FROM users ORDER BY id RETURNING id;
+INSERT INTO users SELECT id + 400, label FROM nodes;
+INSERT INTO users DEFAULT VALUES;
+INSERT INTO orders (user_id, total) VALUES (1, 5), (2, 6) RETURNING id, total, twice, status;
+INSERT INTO orders (user_id, total, twice) VALUES (1, 5, 10);
+INSERT INTO orders (id, user_id) OVERRIDING USER VALUE VALUES (1, 1) RETURNING id;
+INSERT INTO audit_log SELECT 100 + id, name FROM users WHERE id < 100;
+INSERT INTO audit_log SELECT 200 + id, label FROM nodes n WHERE NOT EXISTS (SELECT FROM orders WHERE user_id = n.id);
+INSERT INTO audit_log VALUES (1, 'again') ON CONFLICT DO NOTHING;
+INSERT INTO audit_log VALUES (1, (SELECT name FROM users WHERE id = 5)) ON CONFLICT (id) DO UPDATE SET what = excluded.what, user_id = (SELECT count(*) FROM users) WHERE audit_log.id IN (SELECT id FROM users) RETURNING *;
+INSERT INTO events VALUES (50, 5, 'low'), (51, 15, 'mid'), (52, 99, 'high') RETURNING tableoid::regclass;
+
+INSERT INTO users (id, name, email) VALUES (110, 'up', 'u1@example.org') ON CONFLICT (email) DO UPDATE SET name = excluded.name || users.name RETURNING *;
+INSERT INTO users (id, name, email) VALUES (111, 'up', 'u4@example.org'), (112, 'two', 'u111@example.org') ON CONFLICT (email) DO NOTHING RETURNING id;
+INSERT INTO users (id, name, email) VALUES (113, 'up', 'u9@example.org') ON CONFLICT DO NOTHING;
+INSERT INTO users AS t (id, name, email) VALUES (114, 'free', 'u11@example.org') ON CONFLICT (email) DO UPDATE SET city = t.city || '+' WHERE t.id > 3 RETURNING t.*;
+INSERT INTO users (id, name, email) VALUES (115, 'x', 'same@example.org'), (116, 'y', 'same@example.org') ON CONFLICT (email) DO UPDATE SET name = 'both';
+INSERT INTO users (id, name, email) VALUES (117, 'c', 'u1@example.org') ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING;
+INSERT INTO users (id, name) VALUES (1, 'one again') ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING *;
+INSERT INTO users (id, name) VALUES (118, 'x') ON CONFLICT (city) DO NOTHING;
+INSERT INTO memberships (user_id, team) VALUES (1, 'red'), (50, 'red') ON CONFLICT (user_id, team) DO UPDATE SET since = '2000-01-01' RETURNING *;
+SELECT * FROM users;
+
+MERGE INTO audit_log a USING (VALUES (1), (999)) v (id) ON v.id = a.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (v.id, 'merged');
+MERGE INTO orders o USING nodes n ON n.id = o.id WHEN MATCHED AND o.total > 5 THEN DELETE WHEN MATCHED THEN UPDATE SET status = n.label;
+MERGE INTO memberships m USING nodes n ON n.id = m.user_id AND m.team = 'red' WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT (user_id, team) VALUES (n.id + 70, 'new');
+MERGE INTO items i USING (SELECT DISTINCT id FROM items WHERE id IS NOT NULL) s ON s.id = i.id WHEN MATCHED THEN UPDATE SET note = 'seen' WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id);
+MERGE INTO audit_log a USING users u ON u.id = a.user_id WHEN MATCHED THEN UPDATE SET what = u.name WHEN NOT MATCHED THEN INSERT VALUES (3000 + u.id, u.name);
+MERGE INTO nodes n USING orders o ON o.user_id = n.id WHEN MATCHED THEN DELETE;
+SELECT * FROM orders;
+SELECT * FROM memberships;
+SELECT * FROM items;
+SELECT * FROM audit_log;
