@@ -56,15 +56,19 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 		r.refuse("internal", x.Relation.Location)
 		return
 	}
-	if !r.word(i-1, "copy") || r.hasUsingDelimiters(i) {
-		r.refuse("copy-syntax", x.Relation.Location, table.String())
-		return
-	}
 	columns := r.copied(x, table)
 	if r.stmt.Refusal != nil {
 		return
 	}
 	end := r.nameEnd(i)
+	behind := end
+	if len(x.Attlist) > 0 && r.is(end, '(') {
+		behind = r.closing(end) + 1
+	}
+	if !r.oldOptions(i, behind) {
+		r.refuse("copy-syntax", x.Relation.Location, table.String())
+		return
+	}
 	r.putBefore(i, "(SELECT "+columns+" FROM ONLY ")
 	r.putAfter(end-1, " WHERE "+r.test(x.Relation, table, false)+")")
 	if len(x.Attlist) > 0 && r.is(end, '(') {
@@ -106,13 +110,49 @@ func (r *rewriter) copied(x *pg.CopyStmt, table *policy.Table) string {
 	return strings.Join(list, ", ")
 }
 
-// hasUsingDelimiters finds the form of COPY from before PostgreSQL 7.3, which
-// a query cannot take.
-func (r *rewriter) hasUsingDelimiters(i int) bool {
-	for ; i < len(r.toks) && r.end(i) <= r.stmt.end; i++ {
-		if r.word(i, "delimiters") && (r.word(i-1, "using") || !r.is(i-1, '(')) && !r.label(i) {
-			return r.open[i] < 0
+// oldOptions brings the syntax from before PostgreSQL 7.3, which a query cannot
+// take, into that of 7.3 to 8.4, which it can:
+//
+//	COPY BINARY users TO STDOUT                      COPY (..) TO STDOUT BINARY
+//	COPY users TO STDOUT USING DELIMITERS ';' WITH NULL ''   COPY (..) TO STDOUT DELIMITER ';' NULL ''
+//
+// i is the relation's name and end the token behind its columns. It reports
+// false for a mixture with the syntax of today.
+func (r *rewriter) oldOptions(i, end int) bool {
+	binary := r.word(i-1, "binary")
+	at := end + 1 // behind TO
+	if r.word(at, "program") {
+		at++
+	}
+	at++ // behind the target
+	delimiters := at
+	if r.word(at, "using") {
+		delimiters++
+	}
+	old := r.word(delimiters, "delimiters")
+	if !binary && !old {
+		return true
+	}
+	options := at
+	if old {
+		options = delimiters + 2
+	}
+	with := r.word(options, "with")
+	if r.is(options, '(') || with && r.is(options+1, '(') || !r.word(end, "to") {
+		return false
+	}
+	if old {
+		r.replace(at, delimiters, "DELIMITER")
+		if with {
+			r.drop(options, options)
 		}
 	}
-	return false
+	if binary {
+		r.drop(i-1, i-1)
+		if with && !old {
+			at++
+		}
+		r.putAfter(at-1, " BINARY")
+	}
+	return true
 }

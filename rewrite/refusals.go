@@ -170,8 +170,8 @@ var refusals = []refusal{
 		hint: "Its deleted rows keep their numbers. Leave out RESTART IDENTITY, or restart the sequence with ALTER SEQUENCE.",
 	},
 	{
-		rule: "copy-syntax", statement: "COPY in the syntax from before PostgreSQL 7.3",
-		why:  "A query cannot be copied in that syntax.",
+		rule: "copy-syntax", statement: "COPY BINARY, COPY .. DELIMITERS with options in parentheses",
+		why:  "The one is syntax from before PostgreSQL 7.3, the other from after 8.4; a query takes no mixture.",
 		code: "0A000", message: `this form of COPY from protected table "%s" is not supported`,
 		hint: "Use COPY .. TO .. WITH (FORMAT .., DELIMITER ..).",
 	},
