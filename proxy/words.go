@@ -51,10 +51,10 @@ func (s *Session) reword(r *request, notice wire.Notice) bool {
 func (s *Session) verb(r *request) (verb string, top bool) {
 	plan, _ := s.planned(r)
 	tag := rewrite.TagAsSent
-	buried, explained := false, false
+	buried, deletes := false, false
 	if plan != nil && r.stmt < len(plan.Stmts) {
 		st := &plan.Stmts[r.stmt]
-		tag, buried, explained = st.Tag, st.Action == rewrite.Buried, st.Kind == "explain"
+		tag, buried, deletes = st.Tag, st.Action == rewrite.Buried, st.Deletes
 		if p := s.statements[keyOf(st.Execute)]; st.Execute != "" && p != nil {
 			tag = p.tag
 		}
@@ -65,7 +65,7 @@ func (s *Session) verb(r *request) (verb string, top bool) {
 	case tag == rewrite.TagDelete:
 		return "DELETE", true
 	case buried:
-		return "DELETE", explained
+		return "DELETE", deletes
 	}
 	return "", false
 }

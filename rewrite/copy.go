@@ -18,7 +18,13 @@ import (
 // Without this rule, every dump by COPY holds the deleted rows.
 func (r *rewriter) copy(x *pg.CopyStmt) {
 	if x.Query != nil {
-		r.expr(unwrap(x.Query), nil)
+		switch q := unwrap(x.Query).(type) {
+		case *pg.InsertStmt, *pg.UpdateStmt, *pg.DeleteStmt, *pg.MergeStmt:
+			r.modify(q, nil, true)
+			r.stmt.Kind, r.stmt.Tag, r.stmt.Buries = "copy", TagAsSent, ""
+		default:
+			r.expr(q, nil)
+		}
 		return
 	}
 	if x.Relation == nil {

@@ -42,6 +42,7 @@ type Stmt struct {
 	Touched []Touch  // protected tables it names, in order
 	Refusal *Refusal // set if Action is Refused
 
+	Deletes bool // it, or what it explains, copies or prepares, is a DELETE that became an UPDATE
 	StandIn bool // a DO UPDATE that updates nothing stands in for DO NOTHING: see TwiceTheKey
 
 	Prepare    string // PREPARE: the statement's name

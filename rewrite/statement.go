@@ -93,7 +93,7 @@ func (r *rewriter) modify(m any, sc *scope, top bool) {
 	case *pg.DeleteStmt:
 		kind = "delete"
 		if table := r.bury(x, sc); table != nil && top {
-			r.stmt.Tag, r.stmt.Buries = TagDelete, table.String()
+			r.stmt.Tag, r.stmt.Buries, r.stmt.Deletes = TagDelete, table.String(), true
 		}
 	case *pg.MergeStmt:
 		kind = "merge"

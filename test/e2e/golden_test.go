@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -84,7 +85,7 @@ func sameFace(t *testing.T, c *watched, pos, sql, sent string, st *rewrite.Stmt)
 	case rewrite.TagTruncate:
 		two = strings.Replace(two, "tag UPDATE 0", "tag TRUNCATE TABLE", 1)
 	}
-	if strings.Contains(one, "error 42P10") {
+	if strings.Contains(one, "error 42P10") || strings.Contains(one, "error 42704") {
 		return // the index that it would need is one of live rows, which only the edited statement finds
 	}
 	if one != two {
@@ -123,7 +124,7 @@ func face(t *testing.T, c *watched, sql string) string {
 }
 
 func failure(err error) string {
-	if e, ok := err.(*pgconn.PgError); ok {
+	if e := (*pgconn.PgError)(nil); errors.As(err, &e) {
 		return fmt.Sprintf("error %s %s\n", e.Code, e.Message)
 	}
 	return ""
