@@ -145,7 +145,7 @@ func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, *re
 	if code == "22P02" && strings.Contains(notice.Get('M'), rewrite.KeyTaken) {
 		return rewrite.TakenKey(), plan, sql
 	}
-	if code == "21000" && r.stmt < len(plan.Stmts) && plan.Stmts[r.stmt].StandIn {
+	if code == "21000" && r.stmt < len(plan.Stmts) && s.standsIn(&plan.Stmts[r.stmt]) {
 		return rewrite.TwiceTheKey(), plan, sql
 	}
 	mine := (code == "42703" || code == "26000" || code == "42P01") && strings.Contains(notice.Get('M'), rewrite.Sentinel)
@@ -160,6 +160,19 @@ func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, *re
 		return plan.Stmts[r.stmt].Refusal, plan, sql
 	}
 	return nil, nil, ""
+}
+
+// standsIn reports whether a statement, or the one that it executes, has a DO
+// UPDATE in place of the client's DO NOTHING.
+func (s *Session) standsIn(st *rewrite.Stmt) bool {
+	if p := s.statements[keyOf(st.Execute)]; st.Execute != "" && p != nil && p.whole != nil {
+		for i := range p.whole.Stmts {
+			if p.whole.Stmts[i].StandIn {
+				return true
+			}
+		}
+	}
+	return st.StandIn
 }
 
 // appendRefusal appends the error that tells a client of a refusal.

@@ -174,6 +174,7 @@ func (s *Session) ServerGone() {
 func (s *Session) leave() {
 	if s.dirtyCatalog {
 		s.Snapshots.changed(s.databaseNow())
+		s.own++
 	}
 }
 

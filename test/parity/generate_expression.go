@@ -232,7 +232,7 @@ func (m *Maker) comparison(s *Scope, depth int) *Node {
 		return seq("(", e("int"), ", ", e("text"), ") ", pick(m.Rand, "<", "=", ">="), " (", e("int"), ", ", e("text"), ")")
 	case 9:
 		if m.risky && s.Outer == nil && len(s.Sources) == 1 && s.Sources[0].Table != nil {
-			return seq("10 / ", m.expr(s, "int", 0), " > 1")
+			return seq("10 / NULLIF(", m.expr(s, "int", 0), ", 0) > 1")
 		}
 	case 10:
 		f := pick(m.Rand, "date", "ts", "enum", "num", "big", "array", "json")

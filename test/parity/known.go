@@ -47,6 +47,9 @@ func forgiveOrigin(step *Step, hard, soft Answer, names *Names) {
 // It ends the case: the twins no longer have the same rows.
 func keyHeld(hard, soft Answer) bool {
 	e := soft.Failed()
+	if e != nil && e.Code == "23505" && e.Message == "a deleted row holds the key of the new row" {
+		return true // the same, met by an upsert
+	}
 	if e == nil || e.Code != "23505" || !strings.HasSuffix(e.ConstraintName, "_pkey") {
 		return false
 	}
