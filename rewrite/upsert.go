@@ -146,7 +146,7 @@ func (u *conflict) fresh(index catalog.Unique) bool {
 		switch d := u.table.Columns[i].Default; {
 		case d == catalog.Identity, strings.HasPrefix(d, "nextval("), strings.HasPrefix(d, "gen_random_uuid("), strings.HasPrefix(d, "uuid_generate_v"):
 			return true
-		case d == "" && !u.table.Columns[i].Generated && !u.table.Columns[i].NotNull:
+		case d == "" && !index.NullsEqual && !u.table.Columns[i].Generated && !u.table.Columns[i].NotNull:
 			return true
 		}
 	}

@@ -66,6 +66,8 @@ type Unique struct {
 	// Constraint: a constraint of that name stands on it. Otherwise it is but
 	// an index.
 	Constraint bool
+
+	NullsEqual bool // NULLS NOT DISTINCT: two rows with NULL have the same key
 }
 
 // New indexes the relations. It fails on two relations of one name, which

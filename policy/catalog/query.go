@@ -84,7 +84,9 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 	`ARRAY(SELECT COALESCE(a.attname, ''::pg_catalog.name) FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (attnum, place) ` +
 	`LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum ` +
 	`WHERE k.place OPERATOR(pg_catalog.<=) i.indnkeyatts ORDER BY k.place), pg_catalog.pg_get_expr(i.indpred, i.indrelid), ` +
-	`EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conindid OPERATOR(pg_catalog.=) i.indexrelid AND o.contype OPERATOR(pg_catalog.=) ANY ('{p,u,x}'::pg_catalog."char"[])))) ` +
+	`EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conindid OPERATOR(pg_catalog.=) i.indexrelid AND o.contype OPERATOR(pg_catalog.=) ANY ('{p,u,x}'::pg_catalog."char"[])), ` +
+	// a column of pg_index from PostgreSQL 15 on
+	`COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct'::pg_catalog.text)::pg_catalog.bool, false))) ` +
 	`FROM pg_catalog.pg_index i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND (i.indisunique OR i.indisexclusion)) END, ` +
 	`'checked', pg_catalog.strpos(pg_catalog.array_to_string(c.reloptions, ','), 'check_option=') OPERATOR(pg_catalog.>) 0, ` +
 	`'instead', c.relkind OPERATOR(pg_catalog.=) 'v'::pg_catalog."char" AND (` +
@@ -168,5 +170,5 @@ func (c *column) UnmarshalJSON(b []byte) error {
 }
 
 func (u *unique) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, &[4]any{&u.Name, &u.Columns, &u.Where, &u.Constraint})
+	return json.Unmarshal(b, &[5]any{&u.Name, &u.Columns, &u.Where, &u.Constraint, &u.NullsEqual})
 }

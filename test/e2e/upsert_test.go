@@ -54,6 +54,16 @@ func TestUpserts(t *testing.T) {
 	w.try(t, "INSERT INTO users (id, name) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING", "1", "Zoë")
 }
 
+// Where NULLs are equal, a tombstone's NULL is in the way of a new row's.
+func TestUpsertAtATombstonesNull(t *testing.T) {
+	db := database(t)
+	ask(t, db, "CREATE UNIQUE INDEX ON files (body) NULLS NOT DISTINCT; ALTER TABLE files DROP CONSTRAINT files_pkey; INSERT INTO files VALUES (1, NULL, now())")
+	conn := watch(t, start(t, shopTables).dsn(db))
+	if got := simple(t, conn, "INSERT INTO files (id) VALUES (2) ON CONFLICT DO NOTHING", nil); !strings.Contains(got, "23505") {
+		t.Errorf("the row is lost, or not: %s", got)
+	}
+}
+
 // A key that only a tombstone holds is an error that says so, in each way to
 // send it, and the tombstone stays as it was.
 func TestUpsertAtATombstonesKey(t *testing.T) {
