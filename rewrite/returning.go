@@ -21,7 +21,7 @@ func (r *rewriter) returning(x *pg.DeleteStmt, table *policy.Table, sc *scope, t
 	}
 	budget := maxLooks
 	o := &oldRow{
-		rewriter: r, x: x, table: table, scope: sc, qualifier: qualifier(x.Relation, table, twice),
+		rewriter: r, x: x, table: table, scope: sc, qualifier: qualifier(x.Relation, table, twice), twice: twice,
 		done: new(bool), budget: &budget, beliefs: map[string]belief{},
 	}
 	o.list(x.ReturningList)
@@ -87,6 +87,7 @@ type oldRow struct {
 	table     *policy.Table
 	scope     *scope
 	qualifier string
+	twice     bool  // the target's bare name is that of another relation too: on its own it is ambiguous
 	done      *bool // the rule has been noted
 	budget    *int
 
@@ -239,7 +240,7 @@ func (o *oldRow) means(c *pg.ColumnRef) meaning {
 		case o.shadowed:
 			return false
 		case len(q) == 1:
-			return q[0] == o.targetName()
+			return q[0] == o.targetName() && !o.twice
 		case rel.Alias != nil || len(q) == 0:
 			return false
 		}
@@ -257,7 +258,7 @@ func (o *oldRow) means(c *pg.ColumnRef) meaning {
 		switch {
 		case o.sets(names[0]):
 			kind = marker
-		case names[0] == o.targetName() && !o.shadowed && !o.column(names[0]):
+		case names[0] == o.targetName() && !o.shadowed && !o.twice && !o.column(names[0]):
 			kind = wholeRow
 		default:
 			return other
