@@ -209,6 +209,10 @@ func (u *conflict) guardUpdate() {
 // so to nobody, and the member is not there.
 func (u *conflict) guardNothing(deciding []catalog.Unique, known bool) {
 	live, taken := u.guard()
+	if slices.ContainsFunc(deciding, func(index catalog.Unique) bool { return index.Exclusion }) {
+		u.refuse("on-conflict", u.x.Relation.Location, u.table.String())
+		return
+	}
 	if u.x.OnConflictClause.Infer == nil {
 		// DO UPDATE needs a target, which only one index can be.
 		if !known || len(deciding) != 1 || slices.Contains(deciding[0].Columns, "") || deciding[0].Where != "" {
@@ -217,7 +221,7 @@ func (u *conflict) guardNothing(deciding []catalog.Unique, known bool) {
 		}
 		u.putAfter(u.on+1, " ("+quoteAll(deciding[0].Columns)+")")
 	}
-	column := qualifier(u.x.Relation, u.table, false) + "." + quote(u.table.Marker)
+	column := u.marked()
 	u.replace(u.do+1, u.do+1, "UPDATE SET "+quote(u.table.Marker)+" = "+column+" WHERE CASE WHEN "+live+" THEN false ELSE "+taken+" END")
 	u.touch(u.table, UpsertGuard, u.x.Relation.Location, Hidden)
 	u.stmt.StandIn = true
@@ -235,9 +239,16 @@ func quoteAll(names []string) string {
 // holds the key of a new row. The session replaces it: see [TakenKey].
 const KeyTaken = "tombstone holds this key, deleted: "
 
+// marked writes the marker of the row in the way. A table may be called as the
+// row that was to be inserted is.
+func (u *conflict) marked() string {
+	rv := u.x.Relation
+	return qualifier(rv, u.table, rv.Relname == "excluded") + "." + quote(u.table.Marker)
+}
+
 // guard writes the condition that the row in the way is live, and an
 // expression that fails. It is no constant, or the planner would fail.
 func (u *conflict) guard() (live, taken string) {
-	column := qualifier(u.x.Relation, u.table, false) + "." + quote(u.table.Marker)
+	column := u.marked()
 	return u.live(column, u.table.Live), "CAST(" + u.function("concat") + "('" + KeyTaken + "', " + column + ") AS boolean)"
 }

@@ -67,6 +67,7 @@ type Unique struct {
 	// an index.
 	Constraint bool
 
+	Exclusion  bool // of an exclusion constraint, which ON CONFLICT DO UPDATE does not take
 	NullsEqual bool // NULLS NOT DISTINCT: two rows with NULL have the same key
 }
 

@@ -86,7 +86,7 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 	`WHERE k.place OPERATOR(pg_catalog.<=) i.indnkeyatts ORDER BY k.place), pg_catalog.pg_get_expr(i.indpred, i.indrelid), ` +
 	`EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conindid OPERATOR(pg_catalog.=) i.indexrelid AND o.contype OPERATOR(pg_catalog.=) ANY ('{p,u,x}'::pg_catalog."char"[])), ` +
 	// a column of pg_index from PostgreSQL 15 on
-	`COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct'::pg_catalog.text)::pg_catalog.bool, false))) ` +
+	`COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct'::pg_catalog.text)::pg_catalog.bool, false), i.indisexclusion)) ` +
 	`FROM pg_catalog.pg_index i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND (i.indisunique OR i.indisexclusion)) END, ` +
 	`'checked', pg_catalog.strpos(pg_catalog.array_to_string(c.reloptions, ','), 'check_option=') OPERATOR(pg_catalog.>) 0, ` +
 	`'instead', c.relkind OPERATOR(pg_catalog.=) 'v'::pg_catalog."char" AND (` +
@@ -170,5 +170,5 @@ func (c *column) UnmarshalJSON(b []byte) error {
 }
 
 func (u *unique) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, &[5]any{&u.Name, &u.Columns, &u.Where, &u.Constraint, &u.NullsEqual})
+	return json.Unmarshal(b, &[6]any{&u.Name, &u.Columns, &u.Where, &u.Constraint, &u.NullsEqual, &u.Exclusion})
 }

@@ -11,7 +11,7 @@ func answer(text string) []byte { return []byte(base64.StdEncoding.EncodeToStrin
 
 func TestDecode(t *testing.T) {
 	c, err := Decode(answer(`{"database": "shop", "relations": [
-		{"oid": 7, "schema": "public", "name": "users", "kind": "r", "columns": [["id", "integer", false, true, "identity"], ["n", "integer", true, false, null]], "uniques": [["u", ["id", ""], null, true, false], ["w", ["n"], "(n > 1)", false, true]], "parents": [1], "reads": null, "referenced_by": [8, 9]},
+		{"oid": 7, "schema": "public", "name": "users", "kind": "r", "columns": [["id", "integer", false, true, "identity"], ["n", "integer", true, false, null]], "uniques": [["u", ["id", ""], null, true, false, true], ["w", ["n"], "(n > 1)", false, true, false]], "parents": [1], "reads": null, "referenced_by": [8, 9]},
 		{"oid": 4294967295, "schema": "x", "name": "Odd \"Name\"", "kind": "v", "columns": null, "reads": [7]}]}`))
 	if err != nil {
 		t.Fatal(err)

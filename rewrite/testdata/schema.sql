@@ -22,5 +22,6 @@ CREATE TABLE spans (id int, until timestamptz NOT NULL DEFAULT 'infinity');
 CREATE TABLE audited (id int, name text, deleted_at timestamptz, deleted_by text, deletion_id bigint);
 CREATE VIEW names AS SELECT id, name FROM users;
 CREATE VIEW named AS SELECT id AS key, name, deleted_at FROM users;
+CREATE TABLE excluded (id int PRIMARY KEY, name text, deleted_at timestamptz);
 CREATE SCHEMA tenant;
 CREATE TABLE tenant.flags (id int, note text, deleted boolean NOT NULL DEFAULT false);
