@@ -131,6 +131,10 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 	return nil
 }
 
+// severalCommands is the function of the server's that refuses a Parse of
+// several statements, whatever the language of its messages.
+const severalCommands = "exec_parse_message"
+
 // refusal returns the refusal that an error stands for, and the plan and text
 // that were refused, or nil if the error is the server's own.
 func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, *rewrite.Plan, string) {
@@ -143,23 +147,29 @@ func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, *re
 	}
 	code := notice.Get('C')
 	if code == "22P02" && strings.Contains(notice.Get('M'), rewrite.KeyTaken) {
-		return rewrite.TakenKey(), plan, sql
+		return s.refusedLate(rewrite.TakenKey()), plan, sql
 	}
 	if code == "21000" && r.stmt < len(plan.Stmts) && s.standsIn(&plan.Stmts[r.stmt]) {
-		return rewrite.TwiceTheKey(), plan, sql
+		return s.refusedLate(rewrite.TwiceTheKey()), plan, sql
 	}
 	mine := (code == "42703" || code == "26000" || code == "42P01") && strings.Contains(notice.Get('M'), rewrite.Sentinel)
 	switch {
 	case plan.Probe:
 		// The text of several statements that the server can read but we
-		// cannot: it says so without a position.
-		if mine || code == "42601" && notice.Get('P') == "" {
+		// cannot: it says that a prepared statement takes only one.
+		if mine || code == "42601" && notice.Get('P') == "" && notice.Get('R') == severalCommands {
 			return plan.Refusal, plan, sql
 		}
 	case mine && r.stmt < len(plan.Stmts):
 		return plan.Stmts[r.stmt].Refusal, plan, sql
 	}
 	return nil, nil, ""
+}
+
+// refusedLate logs a refusal of a statement that had begun to run.
+func (s *Session) refusedLate(f *rewrite.Refusal) *rewrite.Refusal {
+	s.Log.Warn("statement refused", "rule", f.Rule, "sqlstate", f.Code, "reason", f.Message)
+	return f
 }
 
 // standsIn reports whether a statement, or the one that it executes, has a DO

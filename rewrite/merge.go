@@ -30,6 +30,7 @@ func (r *rewriter) merge(x *pg.MergeStmt, sc *scope) {
 	case table == nil:
 	case deletes && table.Problem != "":
 		r.unmarkable(table, x.Relation.Location)
+	case r.mergesItself(x, table, l):
 	case table.Unmarked:
 		r.touch(table, Unmarked, x.Relation.Location, Passed)
 	default:
@@ -37,6 +38,17 @@ func (r *rewriter) merge(x *pg.MergeStmt, sc *scope) {
 	}
 	r.expr(unwrap(x.JoinCondition), sc)
 	r.exprs(x.MergeWhenClauses, sc)
+}
+
+// mergesItself reports whether target and source are one table by one name,
+// which the server refuses in its own words.
+func (r *rewriter) mergesItself(x *pg.MergeStmt, table *policy.Table, l *level) bool {
+	source, ok := unwrap(x.SourceRelation).(*pg.RangeVar)
+	if !ok || l.bare[x.Relation.Relname] < 2 {
+		return false
+	}
+	same, _ := r.find(source, l.scope)
+	return same == table
 }
 
 func (r *rewriter) mergeInto(x *pg.MergeStmt, table *policy.Table, l *level) {
