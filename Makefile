@@ -13,7 +13,7 @@ MANIFESTS := test/deploy/kubernetes
 export FUZZTIME
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check format imports vuln tidy test golden fuzz parity bench deps clean
+.PHONY: help build run check format imports vuln tidy test golden fuzz parity regress bench deps clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ fuzz: ## run each fuzz target for FUZZTIME (default 60s)
 
 parity: ## compare with a server that really deletes; PARITY holds the flags, such as "-seed 7 -duration 1h"
 	go run ./test/parity $(PARITY)
+
+regress: ## run PostgreSQL's own regression scripts on twins that delete hard and soft; REGRESS="-files all" for all of them
+	go run ./test/regress $(REGRESS)
 
 bench: ## run the benchmarks
 	go test ./... -run '^$$' -bench . -benchmem

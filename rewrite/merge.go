@@ -23,6 +23,9 @@ func (r *rewriter) merge(x *pg.MergeStmt, sc *scope) {
 		}
 	}
 	table := r.target(x.Relation, deletes)
+	if table != nil && r.mergesItself(x, table, sc) {
+		return
+	}
 	// The source is the outer side of the join where a source row that is not
 	// matched counts, so its condition has to be at the reference.
 	l := r.list([]*pg.Node{x.SourceRelation}, false, sc, x.Relation)
@@ -30,7 +33,6 @@ func (r *rewriter) merge(x *pg.MergeStmt, sc *scope) {
 	case table == nil:
 	case deletes && table.Problem != "":
 		r.unmarkable(table, x.Relation.Location)
-	case r.mergesItself(x, table, l):
 	case table.Unmarked:
 		r.touch(table, Unmarked, x.Relation.Location, Passed)
 	default:
@@ -42,12 +44,12 @@ func (r *rewriter) merge(x *pg.MergeStmt, sc *scope) {
 
 // mergesItself reports whether target and source are one table by one name,
 // which the server refuses in its own words.
-func (r *rewriter) mergesItself(x *pg.MergeStmt, table *policy.Table, l *level) bool {
+func (r *rewriter) mergesItself(x *pg.MergeStmt, table *policy.Table, sc *scope) bool {
 	source, ok := unwrap(x.SourceRelation).(*pg.RangeVar)
-	if !ok || l.bare[x.Relation.Relname] < 2 {
+	if !ok || source.Alias != nil || x.Relation.Alias != nil || source.Relname != x.Relation.Relname {
 		return false
 	}
-	same, _ := r.find(source, l.scope)
+	same, _ := r.find(source, sc)
 	return same == table
 }
 
