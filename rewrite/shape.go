@@ -46,32 +46,37 @@ func (s *Scratch) shape(sql string, env *Env) bool {
 	if env.Dirty {
 		key = append(key, 1)
 	}
-	key = append(key, 0)
-	defer func() { s.key = digest(key) }()
-	for i := range s.toks {
-		k := &s.toks[i]
+	key, ok := appendShape(append(key, 0), sql, s.toks)
+	s.key = digest(key)
+	return ok
+}
+
+func appendShape(key []byte, sql string, toks []lex.Token) ([]byte, bool) {
+	for i := range toks {
+		k := &toks[i]
 		switch k.Kind {
 		case lex.Punct:
 			key = append(key, sql[k.Start])
 		case lex.Ident:
 			text := sql[k.Start:k.End]
 			key = appendSized(key, keyIdent, text)
-			for j := len(key) - len(text); j < len(key); j++ {
-				if c := key[j]; c >= 'A' && c <= 'Z' {
-					key[j] = c | 0x20 // as the server folds names, and looks up keywords
+			name := key[len(key)-len(text):]
+			for j, c := range name {
+				if c-'A' < 26 {
+					name[j] = c | 0x20 // as the server folds names, and looks up keywords
 				}
 			}
 		case lex.QuotedIdent:
 			key = appendSized(key, keyQuoted, sql[k.Start:k.End])
 		case lex.UIdent:
-			return false // a literal may follow that says how to read it
+			return key, false // a literal may follow that says how to read it
 		case lex.String, lex.EString, lex.UString, lex.BitString, lex.HexString, lex.DollarString, lex.Integer, lex.Float, lex.Param:
 			key = append(key, keyLiteral+byte(k.Kind))
 		default:
 			key = appendSized(key, keyOp, sql[k.Start:k.End])
 		}
 	}
-	return true
+	return key, true
 }
 
 // longKey is where a key is replaced by its digest, in bytes: a bulk INSERT's
