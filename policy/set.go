@@ -119,17 +119,6 @@ func (s *Set) Covers(relation string) bool {
 	return false
 }
 
-// Open reports whether a relation of a name that is not protected now could
-// come to be: whether the policy has wildcards.
-func (s *Set) Open() bool {
-	for i := range s.policy.tables {
-		if s.policy.tables[i].Glob() {
-			return true
-		}
-	}
-	return false
-}
-
 // Marks reports whether some table's policy, or that of a table that could come
 // to be, has a column of this name for its marker or for an audit column.
 func (s *Set) Marks(column string) bool {
