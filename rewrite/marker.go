@@ -84,6 +84,27 @@ func was(t *policy.Table, column string) (value string, sets bool) {
 	return "", false
 }
 
+// unfolded writes what [was] says of a column, by its name, as an expression that the
+// planner cannot compute beforehand. It needs a row that was just buried, and
+// neither function nor operator that the search_path could mean otherwise.
+//
+// With a constant, CASE WHEN deleted_at IS NULL THEN b ELSE v END is folded to
+// b, which has another type modifier than the CASE; and max(deleted_at) in a
+// subquery is no longer an aggregate of the row's own level, and no error.
+func unfolded(t *policy.Table, name, column, was string) string {
+	if name == t.Marker {
+		switch t.Live.Value {
+		case policy.False:
+			return "NOT " + column
+		case policy.Zero:
+			return "LEAST(" + column + ", " + was + ")"
+		case policy.Infinity:
+			return "GREATEST(" + column + ", " + was + ")"
+		}
+	}
+	return "CASE WHEN " + column + " IS NULL THEN " + column + " ELSE " + was + " END"
+}
+
 // function writes the name of a function or type of pg_catalog. A schema that stands
 // before it in the search_path could have one of that name.
 func (r *rewriter) function(name string) string {

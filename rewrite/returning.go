@@ -115,7 +115,11 @@ func (o *oldRow) item(c *pg.ColumnRef, named bool) {
 		}
 		o.put(c, strings.Join(list, ", "), true, named) // the server ignores a name for several columns
 	case marker:
-		o.replaceItem(c, o.was(c)+as(named, lastField(c)))
+		value := o.was(c)
+		if len(o.within) > 0 {
+			value = o.live(c) // its ORDER BY may name the same column, and must have the same words
+		}
+		o.replaceItem(c, value+as(named, lastField(c)))
 	case wholeRow:
 		o.needsColumns(o.table, c.Location)
 		if len(o.table.Columns) > 0 {
@@ -141,7 +145,7 @@ func (o *oldRow) inside(m any, inRow bool) {
 	case *pg.ColumnRef:
 		switch o.means(x) {
 		case marker:
-			o.replace(x, "("+o.was(x)+")")
+			o.replace(x, "("+o.live(x)+")")
 		case wholeRow:
 			o.needsColumns(o.table, x.Location)
 			if len(o.table.Columns) > 0 {
@@ -223,6 +227,15 @@ func (o *oldRow) was(c *pg.ColumnRef) string {
 	return value
 }
 
+// live writes the same as part of an expression.
+func (o *oldRow) live(c *pg.ColumnRef) string {
+	names := make([]string, len(c.Fields))
+	for i, f := range c.Fields {
+		names[i] = quote(f.GetString_().GetSval())
+	}
+	return unfolded(o.table, lastField(c), strings.Join(names, "."), o.was(c))
+}
+
 func lastField(c *pg.ColumnRef) string {
 	return c.Fields[len(c.Fields)-1].GetString_().GetSval()
 }
@@ -233,11 +246,16 @@ func (o *oldRow) columns(named bool) []string {
 	list := make([]string, len(o.table.Columns))
 	for i, c := range o.table.Columns {
 		list[i] = o.qualifier + "." + quote(c.Name)
-		if value, sets := was(o.table, c.Name); sets {
-			list[i] = value
-			if named {
-				list[i] += " AS " + quote(c.Name)
-			}
+		value, sets := was(o.table, c.Name)
+		if !sets {
+			continue
+		}
+		if !named || len(o.within) > 0 {
+			value = unfolded(o.table, c.Name, list[i], value)
+		}
+		list[i] = value
+		if named {
+			list[i] += " AS " + quote(c.Name)
 		}
 	}
 	return list

@@ -19,13 +19,13 @@ type Report struct {
 	errors   map[string]int // SQLSTATEs that both sides agreed on
 	refused  map[string]int // by the proxy's message
 	why      map[string]string
-	keyHeld  int
+	forgiven map[string]int // why the cases ended
 	seen     map[string]int // differences by key
 }
 
 // NewReport writes findings to out as they come.
 func NewReport(out io.Writer) *Report {
-	return &Report{out: out, kinds: map[string]int{}, errors: map[string]int{}, refused: map[string]int{}, why: map[string]string{}, seen: map[string]int{}}
+	return &Report{out: out, kinds: map[string]int{}, errors: map[string]int{}, refused: map[string]int{}, why: map[string]string{}, forgiven: map[string]int{}, seen: map[string]int{}}
 }
 
 // Played counts a step.
@@ -40,8 +40,8 @@ func (r *Report) Played(step *Step, o Outcome) {
 			r.why[row] = sql
 		}
 		return
-	case o.KeyHeld:
-		r.keyHeld++
+	case o.Forgiven != "":
+		r.forgiven[o.Forgiven]++
 		return
 	}
 	r.compared += len(step.Statements)
@@ -161,9 +161,7 @@ func (r *Report) Summary(w io.Writer, verbose bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	table(w, "refused by the proxy, and so not compared", r.refused, r.why)
-	if r.keyHeld > 0 {
-		fmt.Fprintf(w, "\n%d cases ended at a primary key that a tombstone holds (known.go)\n", r.keyHeld)
-	}
+	table(w, "cases that ended early (known.go)", r.forgiven, nil)
 	if verbose {
 		table(w, "statements compared, by kind", r.kinds, nil)
 		table(w, "errors that both sides agreed on, by SQLSTATE", r.errors, nil)

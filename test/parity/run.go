@@ -172,7 +172,7 @@ func (t *Twin) PlayCase(ctx context.Context, c *Case, r *Report) (*Difference, e
 			o.Difference.Step = i
 			return o.Difference, nil
 		}
-		if o.KeyHeld || o.Over && o.Refused != nil {
+		if o.Forgiven != "" || o.Over && o.Refused != nil {
 			return nil, nil
 		}
 		if o.Over {
