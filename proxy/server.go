@@ -151,6 +151,9 @@ func (s *Session) reply(part *wire.Part) error {
 	if r.kind == refreshing {
 		return s.refreshed(r, part)
 	}
+	if s.eaten > 0 && pastCopy(r, part.Type) {
+		s.eaten = 0
+	}
 	switch part.Type {
 	case 'E':
 		return s.failed(r, part)
@@ -224,6 +227,21 @@ func (s *Session) reply(part *wire.Part) error {
 		return s.pass(part)
 	}
 	return s.unexpected(part, "unknown type")
+}
+
+// pastCopy reports whether a reply shows that the server is past a COPY that
+// failed, and past every Sync that was sent before r: it answers in order.
+//
+// Without it, a Sync that the COPY has read is still awaited when a much later
+// pipeline fails, and that ends the session.
+func pastCopy(r *request, typ byte) bool {
+	switch r.kind {
+	case parse, bind, describeStatement, describePortal, closeStatement, closePortal:
+		return typ != 'Z'
+	case query, functionCall:
+		return typ != 'Z' && typ != 'E' && typ != 'G' // those may be about the COPY itself
+	}
+	return false
 }
 
 // answered passes a reply on, unless it is to a request of our own, and turns

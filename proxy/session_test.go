@@ -269,6 +269,21 @@ func TestCopyInIgnoresEarlySyncs(t *testing.T) {
 		"C COPY 1", "Z I", "C DELETE 2", "Z I")
 }
 
+// A Sync that a failed COPY has read is forgotten when the server answers what
+// came later: the pipeline that fails then is still being sent.
+func TestFailedCopyIsForgotten(t *testing.T) {
+	x := readyTable(t)
+	x.client(&pgproto3.Parse{Query: "COPY items FROM STDIN"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	x.server(&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, &pgproto3.CopyInResponse{})
+	x.client(&pgproto3.CopyData{Data: []byte("x\n")}, &pgproto3.CopyDone{}, &pgproto3.Sync{})
+	failed := &pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "22P02", Message: "invalid input"}
+	equal(t, "client", x.server(failed, &pgproto3.ReadyForQuery{TxStatus: 'I'}), "E SERROR|VERROR|C22P02|Minvalid input", "Z I")
+	x.client(&pgproto3.Parse{Query: "SELECT 1"}, &pgproto3.Bind{}, &pgproto3.Execute{})
+	x.server(&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, failed)
+	equal(t, "server", x.client(&pgproto3.Parse{Query: "SELECT 1"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}), "S ")
+	equal(t, "client", x.server(&pgproto3.ReadyForQuery{TxStatus: 'I'}), "Z I")
+}
+
 // After SET search_path the client's next statement waits for the new names.
 func TestNamesAreReadAgain(t *testing.T) {
 	x := readyTable(t)
