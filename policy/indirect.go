@@ -29,24 +29,49 @@ func (t *Table) View() bool { return isView(t.Kind) }
 
 func isView(kind byte) bool { return kind == 'v' || kind == 'm' }
 
-// findIndirect follows views down to what they read, and protected children
-// up to their parents. A view that shows the marker of what it reads is as
-// good as a protected table.
+// findIndirect follows protected children up to their parents, then views down
+// to what they read. A view that shows the marker of what it reads is as good
+// as a protected table, but not one of a parent that is not protected itself: a
+// DELETE through it would mark other children's rows too.
 func (s *Set) findIndirect() {
+	s.untilSettled(func(r *catalog.Relation) (changed bool) {
+		for _, oid := range r.Parents {
+			if parent := s.catalog.ByOID(oid); parent != nil {
+				changed = s.addIndirect(parent, s.over(r.OID)) || changed
+			}
+		}
+		return changed
+	})
+	s.untilSettled(func(r *catalog.Relation) (changed bool) {
+		add := s.addView
+		if slices.ContainsFunc(r.Reads, s.mixed) {
+			add = s.addIndirect
+		}
+		for _, oid := range r.Reads {
+			changed = add(r, s.over(oid)) || changed
+		}
+		return changed
+	})
+}
+
+func (s *Set) untilSettled(look func(*catalog.Relation) bool) {
 	for changed := true; changed; {
 		changed = false
 		for i := range s.catalog.Relations {
-			r := &s.catalog.Relations[i]
-			for _, oid := range r.Reads {
-				changed = s.addView(r, s.over(oid)) || changed
-			}
-			for _, oid := range r.Parents {
-				if parent := s.catalog.ByOID(oid); parent != nil {
-					changed = s.addIndirect(parent, s.over(r.OID)) || changed
-				}
-			}
+			changed = look(&s.catalog.Relations[i]) || changed
 		}
 	}
+}
+
+// mixed reports whether a relation is a parent that is not protected but has a
+// protected child.
+func (s *Set) mixed(oid uint32) bool {
+	r := s.catalog.ByOID(oid)
+	if r == nil {
+		return false
+	}
+	i := s.indirect[r.Name]
+	return i != nil && !i.View()
 }
 
 // findOpen tells the views that show tombstones from those that test the

@@ -72,8 +72,10 @@ func TestResolve(t *testing.T) {
 	parent := rel("public.everybody", 'r', nil)
 	parent.OID = 9
 	users.Parents = []uint32{9}
+	overParent := rel("public.over_parent", 'v', stamp(tz))
+	overParent.Reads = []uint32{9}
 	s := resolve(t, "  - name: public.users\n  - name: public.not_there\n  - {name: archive.*, marker: deleted_at}\n",
-		halved, viewOfView, view, whole, otherType, users, grandchild, child, parent,
+		overParent, halved, viewOfView, view, whole, otherType, users, grandchild, child, parent,
 		rel("other.users", 'r', stamp(tz)), rel("public.plain", 'r', nil),
 		rel("archive.a", 'r', stamp("date")), rel("archive.without", 'r', nil), rel("archive.flag", 'r', stamp("boolean")), rel("archive.text", 'r', stamp("text")),
 		rel("archive.v", 'v', stamp(tz)))
@@ -89,6 +91,7 @@ func TestResolve(t *testing.T) {
 		"public.users_old":   "protected by deleted_at",
 		"public.users_older": "protected by deleted_at",
 		"public.everybody":   "table over public.users", // a parent shows its children's rows
+		"public.over_parent": "view over public.users",  // its marker is also other children's
 		"public.not_there":   "protected by deleted_at", // named outright, so before it exists
 		"archive.a":          "protected by deleted_at",
 		"archive.without":    "-", // a wildcard means tables that have the marker

@@ -46,6 +46,16 @@ func prepares(plan *rewrite.Plan) bool {
 	return false
 }
 
+// runsPrepared reports whether a text runs a prepared statement.
+func runsPrepared(plan *rewrite.Plan) bool {
+	for i := range plan.Stmts {
+		if plan.Stmts[i].Execute != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // sending is a Parse or PREPARE that is on its way.
 type sending struct {
 	plan  *rewrite.Plan

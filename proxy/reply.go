@@ -205,6 +205,9 @@ func (s *Session) appendRefusal(dst []byte, f *rewrite.Refusal, offset int, sql 
 // text, and reports whether it changed anything.
 func (s *Session) position(r *request, notice *wire.Notice) bool {
 	plan, sql := s.planned(r)
+	if p := s.executed(r, plan, sql); p != nil {
+		plan, sql = p.whole, p.sql
+	}
 	if plan == nil || !plan.Edited() {
 		return false
 	}
@@ -218,6 +221,19 @@ func (s *Session) position(r *request, notice *wire.Notice) bool {
 		notice.Delete('P')
 	}
 	return true
+}
+
+// executed returns the prepared statement that an EXECUTE runs if an error's
+// position must be one in its text: when its names have to be resolved anew, the
+// server points there. Arguments of the EXECUTE have positions of their own.
+func (s *Session) executed(r *request, plan *rewrite.Plan, sql string) *prepared {
+	if plan == nil || r.stmt >= len(plan.Stmts) || plan.Stmts[r.stmt].Execute == "" || strings.Contains(sql, "(") {
+		return nil
+	}
+	if p := s.statements[keyOf(plan.Stmts[r.stmt].Execute)]; p != nil && p.whole != nil && p.sql != "" {
+		return p
+	}
+	return nil
 }
 
 // planned returns the plan and the client's text that a request is about.

@@ -54,7 +54,7 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		s.sendQuery(plan, sql)
 	default:
 		r := request{kind: query, plan: plan, names: s.names}
-		if plan.Depends && prepares(plan) {
+		if plan.Depends && prepares(plan) || runsPrepared(plan) {
 			r.sql = sql
 		}
 		s.queue.push(r)
@@ -107,7 +107,7 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	s.sent(key(name), plan, s.batches)
 	s.sentPrepares(plan)
 	r := request{kind: parse, name: key(name), plan: plan, names: s.names}
-	if plan.Depends {
+	if plan.Depends || runsPrepared(plan) {
 		r.sql = sql
 	}
 	switch {

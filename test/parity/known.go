@@ -17,9 +17,9 @@ import (
 //  3. A primary key whose row is a tombstone is taken: the archive that frees it
 //     is the database's half, which is not built. See keyHeld.
 //  4. COPY t TO sends rows in any order. They are compared as a bag (AnyOrder).
-//  5. Of several writes in one statement PostgreSQL leaves open which comes
-//     first. If more than one breaks a constraint, which one is told depends on
-//     the plan. See eitherError.
+//  5. Of several writes in one statement, and of the rows of one, PostgreSQL
+//     leaves open which comes first. If more than one breaks a constraint, which
+//     one is told depends on the plan. See eitherError.
 
 // forgiveOrigin lets the marker and whole rows in RETURNING of a DELETE come
 // from no table.
@@ -46,12 +46,16 @@ func forgiveOrigin(step *Step, hard, soft Answer, names *Names) {
 	}
 }
 
-// eitherError reports that a statement of several writes broke a constraint in
-// both, though not the same one. It ends the case: sequences may differ.
+// eitherError reports that a statement broke a constraint in both, though not
+// with the same row, or not the same one of several that it writes to. It ends
+// the case: sequences may differ.
 func eitherError(step *Step, hard, soft Answer) bool {
 	h, s := hard.Failed(), soft.Failed()
 	if h == nil || s == nil || len(step.Statements) != 1 || h.Code[:2] != "23" || s.Code[:2] != "23" {
 		return false
+	}
+	if h.Message == s.Message && h.Detail != s.Detail {
+		return true
 	}
 	sql := strings.ToUpper(step.SQL()[0])
 	writes := 0

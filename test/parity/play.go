@@ -37,7 +37,7 @@ func (t *Twin) Play(step *Step) Outcome {
 	case keyHeld(hardAnswer, softAnswer):
 		return Outcome{Forgiven: "at a primary key that a tombstone holds", Over: true}
 	case eitherError(step, hardAnswer, softAnswer):
-		return Outcome{Forgiven: "at a statement of several writes, more than one of which breaks a constraint", Over: true}
+		return Outcome{Forgiven: "at a statement that breaks a constraint more than once, and not the same first", Over: true}
 	}
 	d.SQL, d.How, d.Kind = step.SQL(), step.how(), step.kind()
 	return Outcome{Difference: d, Over: true}
