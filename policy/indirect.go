@@ -44,7 +44,7 @@ func (s *Set) findIndirect() {
 	})
 	s.untilSettled(func(r *catalog.Relation) (changed bool) {
 		add := s.addView
-		if slices.ContainsFunc(r.Reads, s.mixed) {
+		if slices.ContainsFunc(r.Reads, s.mixed) || s.foreign(r) {
 			add = s.addIndirect
 		}
 		for _, oid := range r.Reads {
@@ -102,6 +102,12 @@ func (s *Set) findOpen() {
 	}
 }
 
+// foreign reports whether a view's column that is called like a marker is that
+// of a table that is not protected.
+func (s *Set) foreign(r *catalog.Relation) bool {
+	return len(r.Shows) > 0 && !slices.ContainsFunc(r.Shows, func(oid uint32) bool { return s.over(oid) != nil })
+}
+
 // over returns the protected table that a relation is or shows.
 func (s *Set) over(oid uint32) *Table {
 	r := s.catalog.ByOID(oid)
@@ -142,6 +148,9 @@ func (s *Set) addView(r *catalog.Relation, t *Table) bool {
 	view.Live = Live{Value: t.Live.Value, Nullable: true}
 	checked, tests := s.checks(r)
 	view.Checked = checked && tests
+	if slices.ContainsFunc(r.Shows, func(oid uint32) bool { return s.over(oid) == nil }) {
+		view.Mixed = t
+	}
 	s.tables[r.Name] = view
 	delete(s.indirect, r.Name)
 	return true

@@ -40,6 +40,10 @@ type Table struct {
 	Instead    bool // a view that a rule or an INSTEAD OF trigger changes rows of
 	Checked    bool // a view whose check option would refuse a row that is marked
 
+	// Mixed is the protected table that a view shows if its column of the
+	// marker's name may be another table's, which is not protected; else nil.
+	Mixed *Table
+
 	// Problem says why rows of this table cannot be buried: its marker
 	// column or an audit column is missing or of a type not supported. Fix
 	// says what to do. Without a marker column there are no tombstones, so

@@ -31,6 +31,9 @@ func (r *rewriter) target(rv *pg.RangeVar, deletes bool) *policy.Table {
 		case indirect != nil && indirect.View():
 			r.refuse("view-delete", rv.Location, indirect.String(), indirect.Over.String())
 			return nil
+		case table != nil && table.Mixed != nil:
+			r.refuse("view-delete", rv.Location, table.String(), table.Mixed.String())
+			return nil
 		case table != nil && table.Instead:
 			r.refuse("view-instead", rv.Location, table.String())
 			return nil

@@ -33,6 +33,7 @@ type Relation struct {
 	Parents      []uint32 // pg_inherits: partitioned tables and inheritance parents
 	Reads        []uint32 // relations that a view's query names, from pg_depend
 	Tests        []uint32 // those of Reads of which it names a column that some policy uses as its marker
+	Shows        []uint32 // those of Reads that a view's own marker column may come from; none if it is computed
 	CascadesTo   []uint32 // those of ReferencedBy whose foreign key says ON DELETE CASCADE
 	ReferencedBy []uint32 // tables with a foreign key to this one, itself left out
 

@@ -103,6 +103,13 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 	`JOIN pg_catalog.pg_attribute m ON m.attrelid OPERATOR(pg_catalog.=) d.refobjid AND m.attnum OPERATOR(pg_catalog.=) d.refobjsubid ` +
 	`AND m.attname OPERATOR(pg_catalog.=) ANY (ARRAY[/*markers*/]::pg_catalog.name[]) ` +
 	`WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND d.refobjid OPERATOR(pg_catalog.<>) c.oid) END, ` +
+	// A view's query remembers where each of its columns comes from. Queries inside
+	// it do so too, and the text does not tell them apart but by the column's number.
+	`'shows', CASE WHEN marked.marked AND c.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}'::pg_catalog."char"[]) THEN ` +
+	`(SELECT pg_catalog.jsonb_agg(DISTINCT (o.found)[1]::pg_catalog.int8) FROM pg_catalog.pg_rewrite w CROSS JOIN pg_catalog.pg_attribute m ` +
+	`CROSS JOIN LATERAL pg_catalog.regexp_matches(w.ev_action::pg_catalog.text, pg_catalog.format(':resno %s :resname [^ ]+ :ressortgroupref [0-9]+ :resorigtbl ([1-9][0-9]*) ', m.attnum), 'g') AS o (found) ` +
+	`WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid AND w.ev_type OPERATOR(pg_catalog.=) '1'::pg_catalog."char" ` +
+	`AND m.attrelid OPERATOR(pg_catalog.=) c.oid AND m.attname OPERATOR(pg_catalog.=) ANY (ARRAY[/*markers*/]::pg_catalog.name[])) END, ` +
 	`'referenced_by', fk.referencing, 'cascades_to', fk.cascading` +
 	`) ORDER BY c.oid) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace ` +
 	`CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute m WHERE m.attrelid OPERATOR(pg_catalog.=) c.oid AND m.attnum OPERATOR(pg_catalog.>) 0 ` +
@@ -129,6 +136,7 @@ func Decode(field []byte) (*Catalog, error) {
 			Parents      []uint32 `json:"parents"`
 			Reads        []uint32 `json:"reads"`
 			Tests        []uint32 `json:"tests"`
+			Shows        []uint32 `json:"shows"`
 			ReferencedBy []uint32 `json:"referenced_by"`
 			CascadesTo   []uint32 `json:"cascades_to"`
 			Uniques      []unique `json:"uniques"`
@@ -146,7 +154,7 @@ func Decode(field []byte) (*Catalog, error) {
 		}
 		relations[i] = Relation{
 			OID: a.OID, Name: Name{a.Schema, a.Name}, Kind: a.Kind[0],
-			Parents: a.Parents, Reads: a.Reads, Tests: a.Tests, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo, Instead: a.Instead, Checked: a.Checked,
+			Parents: a.Parents, Reads: a.Reads, Tests: a.Tests, Shows: a.Shows, ReferencedBy: a.ReferencedBy, CascadesTo: a.CascadesTo, Instead: a.Instead, Checked: a.Checked,
 		}
 		for _, c := range a.Columns {
 			relations[i].Columns = append(relations[i].Columns, Column(c))

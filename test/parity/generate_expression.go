@@ -20,14 +20,15 @@ type Scope struct {
 // Maker makes the statements of one case.
 type Maker struct {
 	*Rand
-	world    *World
-	extra    []*Source // what can be read by its name alone: CTEs, and what the case has made
-	serial   int
-	ids      int                    // the last fresh id
-	clean    map[*Relation][]string // ids that no tombstone can hold
-	modified map[*Relation]bool     // by the statement at hand, which may change a table once
-	depth    int                    // of subqueries
-	risky    bool                   // expressions may fail at run time: only where no plan decides whether they are reached
+	world        *World
+	extra        []*Source // what can be read by its name alone: CTEs, and what the case has made
+	serial       int
+	ids          int                    // the last fresh id
+	clean        map[*Relation][]string // ids that no tombstone can hold
+	modified     map[*Relation]bool     // by the statement at hand, which may change a table once
+	depth        int                    // of subqueries
+	groupingSets bool                   // the query at hand has grouping sets
+	risky        bool                   // expressions may fail at run time: only where no plan decides whether they are reached
 }
 
 func newMaker(r *Rand, w *World) *Maker {
