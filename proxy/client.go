@@ -67,7 +67,7 @@ func (s *Session) holding(typ byte) bool {
 func (s *Session) clientPart(part *wire.Part) (bool, error) {
 	if !part.First {
 		if s.clientSink == forward {
-			s.ToServer = append(s.ToServer, part.Raw...)
+			s.ToServer.pass(part.Raw, part.Lent)
 		}
 		return true, nil
 	}
@@ -188,7 +188,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 	case 'X':
 		s.over = true
 	}
-	s.ToServer = append(s.ToServer, part.Raw...)
+	s.ToServer.pass(part.Raw, part.Lent)
 	return true, nil
 }
 
@@ -208,7 +208,7 @@ func runner(oid int) bool {
 func (s *Session) sendFunctionRefused() {
 	plan := refused(rewrite.FunctionCall())
 	s.queue.push(request{kind: functionCall, plan: plan})
-	s.ToServer = encode(s.ToServer, &pgproto3.Query{String: sentinel})
+	s.ToServer.encode(&pgproto3.Query{String: sentinel})
 	s.Observer.Statement("call", rewrite.Refused.String())
 }
 
@@ -226,7 +226,7 @@ func (s *Session) reserved() error {
 func (s *Session) refuseOutdated() {
 	s.clientSink = discard
 	s.request(request{kind: parse, plan: refused(rewrite.Outdated()), own: true})
-	s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: ownName, Query: sentinel})
+	s.ToServer.encode(&pgproto3.Parse{Name: ownName, Query: sentinel})
 }
 
 // request notes an extended-protocol message that asks for a reply.

@@ -2,12 +2,10 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"runtime/debug"
 	gosync "sync"
 	"time"
@@ -20,15 +18,17 @@ const (
 	farewellTime   = time.Second // for a client to take the last message
 )
 
-// conn drives one session: a goroutine that reads the client and one that
-// reads the server, both owned by run, which returns when both have ended.
+// conn is a client's connection. greet begins its session; then an event loop
+// takes it over where that can be, else run drives it: a goroutine that reads
+// the client and one that reads the server, both owned by run, which returns
+// when both have ended.
 type conn struct {
 	owner   *Server
 	log     *slog.Logger
 	client  net.Conn
 	started time.Time
 
-	mu      gosync.Mutex // guards session and server
+	mu      gosync.Mutex // guards session
 	resumed *gosync.Cond // the session takes client bytes again, or is over
 	session *Session
 	server  net.Conn
@@ -52,18 +52,19 @@ type outbox struct {
 }
 
 // take moves the session's output into the outbox.
-func (o *outbox) take(out *[]byte) {
-	if len(*out) == 0 {
+func (o *outbox) take(out *Output) {
+	if out.Empty() {
 		return
 	}
+	own, lent := out.Parts()
 	o.mu.Lock()
 	if len(o.buf) == 0 {
-		o.buf, *out = *out, o.buf[:0]
+		o.buf, own = append(own, lent...), o.buf
 	} else {
-		o.buf = append(o.buf, *out...)
-		*out = (*out)[:0]
+		o.buf = append(append(o.buf, own...), lent...)
 	}
 	o.mu.Unlock()
+	out.Reset(own)
 }
 
 // flush writes all that waits. It blocks while the peer does not read, which
@@ -89,36 +90,31 @@ func (o *outbox) flush(w io.Writer) error {
 	return o.err
 }
 
-// run serves the client until either side ends.
+// run serves a client that has been greeted until either side ends.
 func (c *conn) run(ctx context.Context) {
 	c.resumed = gosync.NewCond(&c.mu)
 	stop := context.AfterFunc(ctx, c.shutdown)
 	defer stop()
-	_ = c.client.SetReadDeadline(c.started.Add(startupTimeout))
-	c.readClient(ctx)
+	c.serverDone = make(chan struct{})
+	c.readers.Go(c.readServer)
+	c.readClient()
 	c.end()
-	c.mu.Lock()
-	server := c.server
-	c.mu.Unlock()
-	if server != nil {
-		_ = server.Close()
-	}
+	_ = c.server.Close()
 	c.readers.Wait()
 	c.mu.Lock()
 	c.session.leave()
 	c.mu.Unlock()
-	c.farewell()
 }
 
 // readClient feeds the session with what the client sends.
-func (c *conn) readClient(ctx context.Context) {
-	defer c.recover()
+func (c *conn) readClient() {
+	defer c.recover(c.end)
 	buf := make([]byte, readSize)
 	for {
 		n, err := c.client.Read(buf)
 		if n > 0 {
 			c.owner.observer.Bytes("client_to_server", n)
-			if !c.feedClient(ctx, buf[:n]) {
+			if !c.feedClient(buf[:n]) {
 				return
 			}
 		}
@@ -126,33 +122,19 @@ func (c *conn) readClient(ctx context.Context) {
 			c.mu.Lock()
 			ended := c.over
 			c.mu.Unlock()
-			switch {
-			case ended: // by us, or by the server
-			case errors.Is(err, io.EOF):
-				c.log.Debug("client closed the connection")
-			case errors.Is(err, os.ErrDeadlineExceeded):
-				c.log.Info("client took too long to log in", "limit", startupTimeout)
-			default:
-				c.log.Info("client connection lost", "error", err)
+			if !ended { // by us, or by the server
+				c.logLost(err)
 			}
 			return
 		}
 	}
 }
 
-func (c *conn) feedClient(ctx context.Context, p []byte) bool {
+func (c *conn) feedClient(p []byte) bool {
 	c.mu.Lock()
 	err := c.session.FromClient(p)
-	for err == nil && c.session.WantsServer() {
-		c.collect()
-		c.mu.Unlock()
-		c.connect(ctx)
-		c.mu.Lock()
-		err = c.session.resume()
-	}
-	cancel := c.session.WantsCancel()
 	c.collect()
-	for err == nil && c.session.Held() && !c.over && !cancel {
+	for err == nil && c.session.Held() && !c.over {
 		c.mu.Unlock()
 		if !c.flushBoth() {
 			return false
@@ -164,10 +146,6 @@ func (c *conn) feedClient(ctx context.Context, p []byte) bool {
 		c.collect()
 	}
 	c.mu.Unlock()
-	if cancel {
-		c.cancel(ctx)
-		return false
-	}
 	return c.flushBoth() && err == nil
 }
 
@@ -178,47 +156,19 @@ func (c *conn) collect() {
 }
 
 func (c *conn) flushBoth() bool {
-	if c.server != nil {
-		if err := c.toServer.flush(c.server); err != nil {
-			// What the server said before it went is still to be read.
-			c.log.Debug("write to the server", "error", err)
-			<-c.serverDone
-			return false
-		}
+	if err := c.toServer.flush(c.server); err != nil {
+		// What the server said before it went is still to be read.
+		c.log.Debug("write to the server", "error", err)
+		<-c.serverDone
+		return false
 	}
 	return c.toClient.flush(c.client) == nil
-}
-
-// connect dials the server for a client that has sent its startup packet.
-func (c *conn) connect(ctx context.Context) {
-	var server net.Conn
-	err := c.owner.admit(c)
-	if err == nil {
-		server, err = c.owner.dial(ctx)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var full *tooManyError
-	switch {
-	case errors.As(err, &full):
-		c.session.fatal("53300", full.Error(), "Raise limits.connections in the proxy's configuration, or use fewer connections.")
-	case err != nil:
-		c.log.Error("server cannot be reached", "upstream", c.owner.upstream.Address, "error", err)
-		c.session.ServerUnreachable(err)
-	case c.over:
-		_ = server.Close()
-	default:
-		c.server = server
-		c.serverDone = make(chan struct{})
-		c.session.ServerConnected()
-		c.readers.Go(c.readServer)
-	}
 }
 
 // readServer feeds the session with what the server sends.
 func (c *conn) readServer() {
 	defer close(c.serverDone)
-	defer c.recover()
+	defer c.recover(c.end)
 	defer c.end()
 	buf := make([]byte, readSize)
 	waiting := true
@@ -232,7 +182,7 @@ func (c *conn) readServer() {
 				waiting = false
 				_ = c.client.SetReadDeadline(time.Time{})
 			}
-			back := len(c.session.ToServer) > 0
+			back := !c.session.ToServer.Empty()
 			c.collect()
 			c.resumed.Broadcast()
 			c.mu.Unlock()
@@ -270,10 +220,8 @@ func (c *conn) end() {
 	// Both sides' reads and writes return; what is left for the client is
 	// written by farewell.
 	_ = c.client.SetDeadline(time.Unix(1, 0))
-	if c.server != nil {
-		_ = c.server.SetReadDeadline(time.Unix(1, 0))
-		_ = c.server.SetWriteDeadline(time.Now().Add(farewellTime))
-	}
+	_ = c.server.SetReadDeadline(time.Unix(1, 0))
+	_ = c.server.SetWriteDeadline(time.Now().Add(farewellTime))
 }
 
 // shutdown ends the session because the proxy stops.
@@ -301,25 +249,10 @@ func (c *conn) farewell() {
 	}
 }
 
-// cancel hands a CancelRequest to the server. The server closes the
-// connection when it has acted on it, and so do we for the client.
-func (c *conn) cancel(ctx context.Context) {
-	server, err := c.owner.dial(ctx)
-	if err != nil {
-		c.log.Error("cancel request cannot be forwarded", "error", err)
-		return
-	}
-	defer server.Close()
-	_ = server.SetDeadline(time.Now().Add(dialTimeout))
-	if c.toServer.flush(server) == nil {
-		_, _ = io.Copy(io.Discard, server)
-	}
-}
-
 // recover keeps a fault in one session from ending the others.
-func (c *conn) recover() {
+func (c *conn) recover(end func()) {
 	if r := recover(); r != nil {
 		c.log.Error("internal error, connection closed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-		c.end()
+		end()
 	}
 }

@@ -25,6 +25,7 @@ type Options struct {
 	CatalogMaxAge  time.Duration // how long what is known of a database's relations is trusted
 	StatementBytes int           // largest statement read, in bytes
 	Connections    int           // most sessions at a time, 0 for no limit
+	Loops          int           // event loops for connections without TLS, where there are any; 0 to choose, -1 for none
 	Literals       bool          // show literals in logged SQL
 	Log            *slog.Logger  // nil for slog.Default
 	Observer       Observer      // nil for none
@@ -42,6 +43,7 @@ type Server struct {
 	observer Observer
 	log      *slog.Logger
 	limit    int64
+	loops    loops
 
 	open    atomic.Int64 // sessions with a server connection, or about to have one
 	serial  atomic.Uint64
@@ -81,12 +83,18 @@ func Listen(o Options) (*Server, error) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 	}
+	loops, err := startLoops(o.Loops)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
 	return &Server{
 		listener: l,
 		upstream: o.Upstream,
 		observer: o.Observer,
 		log:      o.Log,
 		limit:    int64(o.Connections),
+		loops:    loops,
 		settings: Settings{
 			Policy: o.Policy, Snapshots: NewSnapshots(o.CatalogMaxAge), Plans: rewrite.NewCache(planCacheBytes), StatementBytes: o.StatementBytes,
 			Literals: o.Literals, Log: o.Log, Observer: o.Observer, Now: time.Now,
@@ -119,6 +127,8 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() })
 	defer stop()
+	s.loops.endOn(ctx)
+	defer s.loops.stop()
 	defer s.clients.Wait()
 	pause := time.Duration(0)
 	for {
@@ -140,24 +150,38 @@ func (s *Server) Serve(ctx context.Context) error {
 			continue
 		}
 		pause = 0
-		s.clients.Go(func() { s.serve(ctx, client) })
+		s.clients.Add(1)
+		go s.serve(ctx, client)
 	}
 }
 
-// serve runs one client's session to its end.
+// serve runs one client's session to its end, or until an event loop has
+// taken it over.
 func (s *Server) serve(ctx context.Context, client net.Conn) {
 	s.observer.ConnectionOpened()
-	defer s.observer.ConnectionClosed()
 	log := s.log.With("connection", s.serial.Add(1), "client", client.RemoteAddr().String())
 	settings := s.settings
 	settings.Log = log
 	c := &conn{owner: s, log: log, client: client, started: time.Now(), session: NewSession(&settings)}
 	log.Debug("client connected")
-	c.run(ctx)
-	if c.admitted {
-		s.open.Add(-1)
+	if c.greet(ctx) {
+		if s.loops.adopt(c) {
+			return
+		}
+		c.run(ctx)
 	}
-	log.Debug("session ended", "seconds", time.Since(c.started).Seconds())
+	c.farewell()
+	c.finished()
+}
+
+// finished counts a session out. It is the last thing done for one.
+func (c *conn) finished() {
+	if c.admitted {
+		c.owner.open.Add(-1)
+	}
+	c.log.Debug("session ended", "seconds", time.Since(c.started).Seconds())
+	c.owner.observer.ConnectionClosed()
+	c.owner.clients.Done()
 }
 
 // tooManyError says that the proxy's own limit on connections is reached.
@@ -177,13 +201,11 @@ func (s *Server) admit(c *conn) error {
 	return nil
 }
 
-func (s *Server) dial(ctx context.Context) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	return d.DialContext(ctx, s.upstream.Network, s.upstream.Address)
-}
-
 // PlanCache returns what the cache of plans has done and holds.
 func (s *Server) PlanCache() rewrite.CacheStats { return s.settings.Plans.Stats() }
 
 // Close frees the address of a server whose Serve is never called.
-func (s *Server) Close() error { return s.listener.Close() }
+func (s *Server) Close() error {
+	s.loops.stop()
+	return s.listener.Close()
+}

@@ -21,7 +21,7 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	// In a transaction that has failed nothing is looked up, and nothing runs.
 	s.env.Stale = (s.stale || s.reread) && !s.aborted()
 	s.reading()
-	plan := s.Plans.Rewrite(sql, &s.env, &s.scratch)
+	plan := s.Plans.Rewrite(sql, &s.env, s.scratch)
 	if plan.Stale {
 		if !idle {
 			s.drain()
@@ -79,7 +79,7 @@ func (s *Session) reading() {
 func (s *Session) drain() {
 	if s.batch && !s.flushed {
 		s.flushed = true
-		s.ToServer = encode(s.ToServer, &pgproto3.Flush{})
+		s.ToServer.encode(&pgproto3.Flush{})
 	}
 }
 

@@ -145,7 +145,7 @@ func (s *Session) check(name string) verdict {
 	}
 	s.env.Stale = false
 	s.reading()
-	if s.behind || !s.Plans.Rewrite(p.sql, &s.env, &s.scratch).Same(p.whole) {
+	if s.behind || !s.Plans.Rewrite(p.sql, &s.env, s.scratch).Same(p.whole) {
 		return outdated
 	}
 	p.names = s.names

@@ -40,9 +40,15 @@ type queue struct {
 	head  int
 }
 
+// keptRequests is how many requests a session that waits keeps room for.
+const keptRequests = 64
+
 func (q *queue) push(r request) {
 	if q.head > 0 && q.head == len(q.items) {
 		q.items, q.head = q.items[:0], 0
+		if cap(q.items) > keptRequests {
+			q.items = nil
+		}
 	} else if q.head > 64 && q.head*2 > len(q.items) {
 		n := copy(q.items, q.items[q.head:])
 		clear(q.items[n:])

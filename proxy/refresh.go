@@ -48,9 +48,9 @@ func (s *Session) ask(q *refresh) {
 		s.question(catalog.Query(s.Policy.Markers()))
 	}
 	if q.flush {
-		s.ToServer = encode(s.ToServer, &pgproto3.Flush{})
+		s.ToServer.encode(&pgproto3.Flush{})
 	} else {
-		s.ToServer = encode(s.ToServer, &pgproto3.Sync{})
+		s.ToServer.encode(&pgproto3.Sync{})
 	}
 	s.queue.push(request{kind: refreshing, ask: q, own: true})
 }
@@ -60,7 +60,7 @@ func (s *Session) ask(q *refresh) {
 const closesPerQuestion = 4
 
 func (s *Session) question(sql string) {
-	out := s.ToServer
+	out := s.ToServer.copied()
 	for _, what := range "SP" {
 		out = encode(out, &pgproto3.Close{ObjectType: byte(what), Name: ownName})
 	}
@@ -70,7 +70,7 @@ func (s *Session) question(sql string) {
 	for _, what := range "PS" {
 		out = encode(out, &pgproto3.Close{ObjectType: byte(what), Name: ownName})
 	}
-	s.ToServer = out
+	s.ToServer.own = out
 }
 
 // refreshed handles a reply to a round of questions.
@@ -198,7 +198,7 @@ func (s *Session) learn(q *refresh) error {
 	}
 	s.named()
 	if s.firstRFQ != nil {
-		s.ToClient = append(s.ToClient, s.firstRFQ...)
+		s.ToClient.add(s.firstRFQ...)
 		s.firstRFQ = nil
 	}
 	s.serverSink = discard

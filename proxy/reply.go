@@ -72,9 +72,9 @@ func (s *Session) tag(r *request, part *wire.Part, st *rewrite.Stmt, p *prepared
 		s.Observer.RowsBuried(p.buries, n)
 	}
 	if p.tag == rewrite.TagTruncate {
-		s.ToClient = appendTag(s.ToClient, "TRUNCATE TABLE", nil)
+		s.ToClient.own = appendTag(s.ToClient.copied(), "TRUNCATE TABLE", nil)
 	} else {
-		s.ToClient = appendTag(s.ToClient, "DELETE ", number)
+		s.ToClient.own = appendTag(s.ToClient.copied(), "DELETE ", number)
 	}
 	return nil
 }
@@ -110,12 +110,12 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 		return s.pass(part)
 	}
 	if refusal, plan, sql := s.refusal(r, notice); refusal != nil {
-		s.ToClient = s.appendRefusal(s.ToClient, refusal, plan.Place(sql, refusal), sql)
+		s.ToClient.own = s.appendRefusal(s.ToClient.copied(), refusal, plan.Place(sql, refusal), sql)
 	} else {
 		s.reveals(r, notice.Get('C'))
 		reworded := s.reword(r, notice)
 		if moved := s.position(r, &notice); ok && (moved || reworded) {
-			s.ToClient = notice.Append(s.ToClient, 'E')
+			s.ToClient.own = notice.Append(s.ToClient.copied(), 'E')
 		} else if err := s.pass(part); err != nil {
 			return err
 		}
@@ -275,7 +275,7 @@ func (s *Session) notice(part *wire.Part) error {
 		return s.pass(part)
 	}
 	if notice, ok := wire.ReadNotice(part.Body()); ok && s.position(r, &notice) {
-		s.ToClient = notice.Append(s.ToClient, 'N')
+		s.ToClient.own = notice.Append(s.ToClient.copied(), 'N')
 		return nil
 	}
 	return s.pass(part)

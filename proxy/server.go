@@ -33,7 +33,7 @@ func (s *Session) serverHead(typ byte, size int) (int, error) {
 func (s *Session) serverPart(part *wire.Part) error {
 	if !part.First {
 		if s.serverSink == forward {
-			s.ToClient = append(s.ToClient, part.Raw...)
+			s.ToClient.pass(part.Raw, part.Lent)
 		}
 		return nil
 	}
@@ -66,7 +66,7 @@ func (s *Session) message(part *wire.Part) error {
 
 // pass hands a message to the client as it came.
 func (s *Session) pass(part *wire.Part) error {
-	s.ToClient = append(s.ToClient, part.Raw...)
+	s.ToClient.pass(part.Raw, part.Lent)
 	return nil
 }
 

@@ -30,8 +30,8 @@ type Settings struct {
 // and ToClient, which the caller empties. It is not safe for concurrent use.
 type Session struct {
 	*Settings
-	ToServer []byte
-	ToClient []byte
+	ToServer Output
+	ToClient Output
 
 	phase    phase
 	declined map[uint32]bool   // requests for encryption that were answered
@@ -55,7 +55,7 @@ type Session struct {
 	serverSink sink // the same from the server
 
 	env     rewrite.Env
-	scratch rewrite.Scratch
+	scratch *rewrite.Scratch
 	names   uint64    // grows whenever the names or the Set in env become others
 	stale   bool      // names may have changed since they were read
 	learned time.Time // when they were read last
@@ -114,7 +114,7 @@ var ErrEnded = errors.New("the session has ended")
 
 // NewSession makes a session for a client that has just connected.
 func NewSession(s *Settings) *Session {
-	n := &Session{Settings: s, status: 'I', batches: 1}
+	n := &Session{Settings: s, status: 'I', batches: 1, scratch: new(rewrite.Scratch)}
 	n.client.Head = n.clientHead
 	n.server.Head = n.serverHead
 	n.statements = map[string]*prepared{}
@@ -140,6 +140,16 @@ func (s *Session) Ready() bool {
 // Held reports that the client's bytes cannot be handled now: the caller
 // should stop reading them.
 func (s *Session) Held() bool { return len(s.in) > 0 && s.phase != starting }
+
+// Heavy reports that what comes next may end in much work: the planning of a
+// large text, or the reading of a large catalog.
+func (s *Session) Heavy() bool {
+	return s.client.Gathering() > heavy || s.server.Gathering() > heavy || len(s.in) > heavy
+}
+
+// heavy is the size in bytes of a message from which on it may be more than
+// other sessions should wait for.
+const heavy = 128 << 10
 
 // ServerConnected says that bytes can be sent to the server.
 func (s *Session) ServerConnected() {
@@ -195,7 +205,7 @@ func (s *Session) Shutdown() {
 func (s *Session) fatal(code, message, hint string) {
 	s.phase = ended
 	s.doomed = true
-	s.ToClient = fatalMessage(s.ToClient, code, message, hint)
+	s.ToClient.own = fatalMessage(s.ToClient.copied(), code, message, hint)
 }
 
 func fatalMessage(dst []byte, code, message, hint string) []byte {
@@ -249,8 +259,9 @@ func (s *Session) resume() error {
 		return s.ended()
 	}
 	rest, err := s.fromClient(s.in)
+	s.ToServer.copied() // it may be part of s.in
 	s.in = append(s.in[:0], rest...)
-	if len(s.in) == 0 && cap(s.in) > 64<<10 {
+	if len(s.in) == 0 && cap(s.in) > 4<<10 {
 		s.in = nil
 	}
 	return err
@@ -277,7 +288,7 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 		case dialing, canceling:
 			return p, nil
 		case replicates:
-			s.ToServer = append(s.ToServer, p...)
+			s.ToServer.pass(p, true)
 			return nil, nil
 		case ended:
 			return nil, ErrEnded
@@ -311,7 +322,7 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 // FromServer takes bytes that the server sent. It keeps none of p.
 func (s *Session) FromServer(p []byte) error {
 	if s.phase == replicates {
-		s.ToClient = append(s.ToClient, p...)
+		s.ToClient.pass(p, true)
 		return nil
 	}
 	for len(p) > 0 {

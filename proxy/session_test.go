@@ -72,21 +72,17 @@ func (x *table) client(messages ...pgproto3.Message) []string {
 func (x *table) server(messages ...pgproto3.Message) []string {
 	x.t.Helper()
 	if err := x.FromServer(bytesOfMessages(messages...)); err != nil {
-		x.t.Fatalf("from the server: %v, to the client %.300q", err, x.ToClient)
+		x.t.Fatalf("from the server: %v, to the client %.300q", err, x.ToClient.Take())
 	}
 	return x.atClient()
 }
 
 func (x *table) atServer() []string {
-	b := x.ToServer
-	x.ToServer = nil
-	return trace(x.t, b)
+	return trace(x.t, x.ToServer.Take())
 }
 
 func (x *table) atClient() []string {
-	b := x.ToClient
-	x.ToClient = nil
-	return trace(x.t, b)
+	return trace(x.t, x.ToClient.Take())
 }
 
 // trace writes messages so that they can be compared: type and strings.
@@ -136,7 +132,7 @@ func readyTable(t testing.TB) *table {
 	if err := x.FromClient(startup("user", "app", "database", "shop")); err != nil || !x.WantsServer() {
 		t.Fatalf("startup: %v", err)
 	}
-	x.ToServer = nil
+	x.ToServer.Reset(nil)
 	x.ServerConnected()
 	x.server(&pgproto3.AuthenticationOk{}, &pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
 	if got := x.server(&pgproto3.ReadyForQuery{TxStatus: 'I'}); len(got) != 0 {
@@ -332,16 +328,16 @@ func TestEncryptionIsDeclinedAndCancelPassedOn(t *testing.T) {
 	x := newTable(t)
 	ssl := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, wire.SSLRequest)
 	gss := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, wire.GSSENCRequest)
-	if err := x.FromClient(append(gss, ssl...)); err != nil || string(x.ToClient) != "NN" {
-		t.Fatalf("%q %v", x.ToClient, err)
+	if err := x.FromClient(append(gss, ssl...)); err != nil || string(x.ToClient.Take()) != "NN" {
+		t.Fatalf("%q %v", x.ToClient.own, err)
 	}
 	if err := x.FromClient(ssl); err == nil {
 		t.Error("asked twice, answered twice")
 	}
 	x = newTable(t)
 	cancel := append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 16}, wire.CancelRequest), 1, 2, 3, 4, 5, 6, 7, 8)
-	if err := x.FromClient(cancel); err != nil || !x.WantsCancel() || !bytes.Equal(x.ToServer, cancel) {
-		t.Fatalf("%q %v", x.ToServer, err)
+	if err := x.FromClient(cancel); err != nil || !x.WantsCancel() || !bytes.Equal(x.ToServer.Take(), cancel) {
+		t.Fatalf("%q %v", x.ToServer.own, err)
 	}
 }
 

@@ -30,12 +30,12 @@ func (s *Session) startup(p []byte) (int, error) {
 			s.declined = map[uint32]bool{}
 		}
 		s.declined[code] = true
-		s.ToClient = append(s.ToClient, 'N')
+		s.ToClient.add('N')
 		return size, nil
 	case code == wire.CancelRequest:
 		// The key in it is the server's own, since BackendKeyData passes
 		// through, so the server finds the session that it means.
-		s.ToServer = append(s.ToServer, packet...)
+		s.ToServer.add(packet...)
 		s.phase = canceling
 		return size, nil
 	case code>>16 != 3:
@@ -47,7 +47,7 @@ func (s *Session) startup(p []byte) (int, error) {
 		return size, s.violation(fmt.Errorf("invalid startup packet layout: expected terminator as last byte"))
 	}
 	s.params = params
-	s.ToServer = append(s.ToServer, packet...)
+	s.ToServer.add(packet...)
 	s.phase = dialing
 	return size, nil
 }

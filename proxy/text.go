@@ -46,9 +46,9 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	case plan.Probe:
 		// A Parse asks the server for its opinion without running anything.
 		// What follows it runs only if the server had no objection.
-		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Query: sql})
-		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Query: sentinel})
-		s.ToServer = encode(s.ToServer, &pgproto3.Sync{})
+		s.ToServer.encode(&pgproto3.Parse{Query: sql})
+		s.ToServer.encode(&pgproto3.Parse{Query: sentinel})
+		s.ToServer.encode(&pgproto3.Sync{})
 		s.queue.push(request{kind: query, plan: plan, sql: sql})
 	case plan.Edited():
 		s.sendQuery(plan, sql)
@@ -58,16 +58,17 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 			r.sql = sql
 		}
 		s.queue.push(r)
-		s.ToServer = append(s.ToServer, part.Raw...)
+		s.ToServer.pass(part.Raw, part.Lent)
 	}
 	return true, nil
 }
 
 func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
 	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names})
-	out := append(s.ToServer, 'Q', 0, 0, 0, 0)
+	start := len(s.ToServer.copied())
+	out := append(s.ToServer.own, 'Q', 0, 0, 0, 0)
 	out = append(plan.Append(out, sql, s.tokens(sql)), 0)
-	s.ToServer = sized(out, len(s.ToServer))
+	s.ToServer.own = sized(out, start)
 }
 
 // sentinel is a statement that fails when it is analysed.
@@ -87,7 +88,7 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		s.clientSink = discard
 		refusal := rewrite.TooLarge(s.StatementBytes)
 		s.request(request{kind: parse, name: key(name), plan: refused(refusal)})
-		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: string(name), Query: sentinel})
+		s.ToServer.encode(&pgproto3.Parse{Name: string(name), Query: sentinel})
 		s.Log.Warn("statement refused", "rule", refusal.Rule, "reason", refusal.Message)
 		return true, nil
 	}
@@ -113,21 +114,22 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	switch {
 	case plan.Probe:
 		r.sql = sql
-		s.ToServer = encode(s.ToServer, &pgproto3.Close{ObjectType: 'S', Name: ownName})
+		s.ToServer.encode(&pgproto3.Close{ObjectType: 'S', Name: ownName})
 		s.request(request{kind: closeStatement, name: ownName, own: true})
-		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: ownName, Query: sql})
+		s.ToServer.encode(&pgproto3.Parse{Name: ownName, Query: sql})
 		s.request(request{kind: parse, name: ownName, plan: plan, sql: sql, own: true})
-		s.ToServer = encode(s.ToServer, &pgproto3.Parse{Name: string(name), Query: sentinel})
+		s.ToServer.encode(&pgproto3.Parse{Name: string(name), Query: sentinel})
 		s.request(r)
 	case plan.Edited():
 		r.sql = sql
 		s.request(r)
-		out := append(append(append(s.ToServer, 'P', 0, 0, 0, 0), name...), 0)
+		start := len(s.ToServer.copied())
+		out := append(append(append(s.ToServer.own, 'P', 0, 0, 0, 0), name...), 0)
 		out = append(plan.Append(out, sql, s.tokens(sql)), 0)
-		s.ToServer = sized(append(out, f.Rest()...), len(s.ToServer))
+		s.ToServer.own = sized(append(out, f.Rest()...), start)
 	default:
 		s.request(r)
-		s.ToServer = append(s.ToServer, part.Raw...)
+		s.ToServer.pass(part.Raw, part.Lent)
 	}
 	if len(plan.Stmts) == 1 && plan.Stmts[0].Refusal != nil {
 		s.count(plan) // it will never be executed

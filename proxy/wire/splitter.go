@@ -21,6 +21,7 @@ type Part struct {
 	First bool   // Raw starts with the header
 	Last  bool   // Raw ends the message
 	Size  int    // of the whole message's body, in bytes
+	Lent  bool   // Raw is part of what Next was given, rather than gathered from several pieces
 }
 
 // Body returns the body's bytes that a first part holds.
@@ -50,7 +51,7 @@ func (s *Splitter) Next(p []byte) (part Part, n int, err error) {
 	if s.left > 0 {
 		n = min(s.left, len(p))
 		s.left -= n
-		return Part{Type: s.typ, Raw: p[:n], Last: s.left == 0, Size: s.size}, n, nil
+		return Part{Type: s.typ, Raw: p[:n], Last: s.left == 0, Size: s.size, Lent: true}, n, nil
 	}
 	if len(s.buf) == 0 {
 		// The usual case: the first part is all in p, and nothing is copied.
@@ -95,12 +96,12 @@ func (s *Splitter) first(raw []byte, borrowed bool) (Part, int, error) {
 			s.buf = nil // one large message must not hold its memory for good
 		}
 	}
-	return Part{Type: s.typ, Raw: raw, First: true, Last: s.left == 0, Size: s.size}, len(raw), nil
+	return Part{Type: s.typ, Raw: raw, First: true, Last: s.left == 0, Size: s.size, Lent: borrowed}, len(raw), nil
 }
 
 // keep is the capacity in bytes that a splitter's buffer may keep between
 // messages.
-const keep = 64 << 10
+const keep = 4 << 10
 
 func (s *Splitter) header(b []byte) error {
 	s.typ = b[0]
@@ -123,6 +124,15 @@ func (s *Splitter) Partial() bool { return len(s.buf) > 0 || s.left > 0 }
 // Streaming reports whether part of a message has been handed out and its
 // rest has not come.
 func (s *Splitter) Streaming() bool { return s.left > 0 }
+
+// Gathering returns the size in bytes of the first part that is being gathered
+// from several pieces, 0 if none is.
+func (s *Splitter) Gathering() int {
+	if len(s.buf) == 0 {
+		return 0
+	}
+	return s.want
+}
 
 // Unread takes back a whole message, which must be what Next last returned:
 // the caller will offer its bytes again.

@@ -1,0 +1,355 @@
+package proxy
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tombstone/rewrite"
+)
+
+// flow is a session that a loop drives.
+//
+// A side that does not take what it is sent has the rest kept in its end's
+// out, and nothing is read from the other side until that is gone: so a slow
+// peer costs what was read at once, and the kernel's own buffers make its
+// partner wait.
+type flow struct {
+	loop     *loop
+	conn     *conn
+	session  *Session
+	client   end
+	server   end
+	state    flowState
+	deadline time.Time // of logging in, or of the farewell
+	said     bool      // the client has been sent everything
+	heard    int       // bytes that it sent after that
+}
+
+// copyRather is the size in bytes below which a second buffer is copied
+// behind the first rather than written with it.
+const copyRather = 8 << 10
+
+type flowState uint8
+
+const (
+	running flowState = iota
+	away              // a goroutine has the session
+	leaving           // only what is left for each side is written
+	closed
+)
+
+// end is one of a flow's two sockets.
+type end struct {
+	flow *flow
+	fd   int    // -1 when closed
+	mask uint32 // what epoll reports
+	out  []byte // what the kernel did not take yet
+	dead bool   // nothing can be written any more
+}
+
+// add takes a connection in.
+func (l *loop) add(c *conn, client, server int) {
+	f := &flow{loop: l, conn: c, session: c.session}
+	f.client, f.server = end{flow: f, fd: client}, end{flow: f, fd: server}
+	c.client, c.server = nil, nil
+	l.know(&f.client)
+	l.know(&f.server)
+	l.flows[f] = struct{}{}
+	f.expire(c.started.Add(startupTimeout))
+	if l.over {
+		f.shutdown()
+		return
+	}
+	f.settle()
+}
+
+// expire sets the flow's deadline; the zero time is none.
+func (f *flow) expire(at time.Time) {
+	f.deadline = at
+	if at.IsZero() {
+		delete(f.loop.timed, f)
+	} else {
+		f.loop.timed[f] = struct{}{}
+	}
+}
+
+// expired ends what took too long.
+func (f *flow) expired() {
+	switch f.state {
+	case away: // it will come back
+	case leaving:
+		f.close()
+	default:
+		f.conn.log.Info("client took too long to log in", "limit", startupTimeout)
+		f.leave()
+	}
+}
+
+// readable reads from a socket, once: what more there is the kernel will tell
+// again, after the others had their turn.
+func (f *flow) readable(e *end) {
+	n, err := unix.Read(e.fd, f.loop.buf)
+	switch {
+	case err == unix.EAGAIN, err == unix.EINTR:
+	case err != nil, n == 0:
+		f.gone(e, err)
+	case f.state == leaving:
+		if f.heard += n; f.heard > 1<<20 {
+			f.close()
+		}
+	default:
+		f.took(e, f.loop.buf[:n])
+	}
+}
+
+// took gives the session what was read.
+func (f *flow) took(e *end, p []byte) {
+	direction := "client_to_server"
+	if e == &f.server {
+		direction = "server_to_client"
+	}
+	f.conn.owner.observer.Bytes(direction, len(p))
+	if f.session.Heavy() {
+		f.aside(e, p)
+		return
+	}
+	l := f.loop
+	s := f.session
+	s.scratch = &l.scratch
+	s.ToServer.Reset(l.toServer)
+	s.ToClient.Reset(l.toClient)
+	ended := f.feed(e, p)
+	f.send(&f.server, &s.ToServer)
+	f.send(&f.client, &s.ToClient)
+	l.toServer, l.toClient = reclaim(&s.ToServer), reclaim(&s.ToClient)
+	s.scratch = nil
+	f.after(ended)
+}
+
+func (f *flow) feed(e *end, p []byte) error {
+	if e == &f.server {
+		return f.session.FromServer(p)
+	}
+	return f.session.FromClient(p)
+}
+
+// reclaim takes back the buffer that a session was lent.
+func reclaim(o *Output) []byte {
+	own, _ := o.Parts()
+	o.Reset(nil)
+	if cap(own) > scratchKept {
+		return nil
+	}
+	return own[:0]
+}
+
+// after goes on when the session has handled what was read.
+func (f *flow) after(ended error) {
+	switch {
+	case f.state == closed:
+	case ended != nil:
+		f.leave()
+	case f.client.dead: // nobody listens
+		f.leave()
+	default:
+		if !f.deadline.IsZero() && f.session.Ready() {
+			f.expire(time.Time{})
+		}
+		f.settle()
+	}
+}
+
+// aside has a goroutine do what takes long, a large statement to be parsed or
+// the catalog of a large database, while the loop goes on with the others.
+func (f *flow) aside(e *end, p []byte) {
+	f.state = away
+	f.loop.watch(&f.client, 0)
+	f.loop.watch(&f.server, 0)
+	p = append([]byte(nil), p...)
+	f.session.scratch = new(rewrite.Scratch)
+	go func() {
+		defer f.conn.recover(func() { f.loop.post(f.close) })
+		ended := f.feed(e, p)
+		f.loop.post(func() {
+			if f.state == closed {
+				return
+			}
+			f.state = running
+			s := f.session
+			s.scratch = nil
+			f.send(&f.server, &s.ToServer)
+			f.send(&f.client, &s.ToClient)
+			s.ToServer.Reset(nil)
+			s.ToClient.Reset(nil)
+			if f.loop.over {
+				f.shutdown()
+				return
+			}
+			f.after(ended)
+		})
+	}()
+}
+
+// settle says what is to be waited for.
+func (f *flow) settle() {
+	var client, server uint32
+	if len(f.server.out) == 0 && !f.server.dead && !f.session.Held() {
+		client = unix.EPOLLIN
+	}
+	if len(f.client.out) == 0 {
+		server = unix.EPOLLIN
+	}
+	if len(f.client.out) > 0 {
+		client |= unix.EPOLLOUT
+	}
+	if len(f.server.out) > 0 {
+		server |= unix.EPOLLOUT
+	}
+	f.loop.watch(&f.client, client)
+	f.loop.watch(&f.server, server)
+}
+
+// send writes what a session says to one side, and keeps what the kernel does
+// not take.
+func (f *flow) send(e *end, o *Output) {
+	if o.Empty() || e.dead || e.fd < 0 {
+		return
+	}
+	own, lent := o.Parts()
+	if len(e.out) > 0 {
+		e.out = append(append(e.out, own...), lent...)
+		return
+	}
+	if len(own) > 0 && len(lent) < copyRather {
+		own, lent = o.copied(), nil
+	}
+	var n int
+	var err error
+	switch {
+	case len(own) == 0:
+		n, err = unix.Write(e.fd, lent)
+	case len(lent) == 0:
+		n, err = unix.Write(e.fd, own)
+	default:
+		n, err = unix.Writev(e.fd, [][]byte{own, lent})
+	}
+	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+		f.conn.log.Debug("write", "error", err)
+		e.dead = true
+		return
+	}
+	n = max(n, 0)
+	if n < len(own) {
+		e.out = append(e.out, own[n:]...)
+		n = len(own)
+	}
+	if n -= len(own); n < len(lent) {
+		e.out = append(e.out, lent[n:]...)
+	}
+}
+
+// writable goes on with what the kernel did not take.
+func (f *flow) writable(e *end) {
+	n, err := unix.Write(e.fd, e.out)
+	switch {
+	case err == unix.EAGAIN, err == unix.EINTR:
+		return
+	case err != nil:
+		e.dead, e.out = true, nil
+	case n < len(e.out):
+		e.out = e.out[:copy(e.out, e.out[n:])]
+		return
+	default:
+		e.out = nil
+	}
+	if f.state == leaving {
+		f.partly()
+		return
+	}
+	f.after(nil)
+}
+
+// gone handles the end of what a side sends.
+func (f *flow) gone(e *end, err error) {
+	switch {
+	case f.state == leaving && e == &f.client:
+		f.close()
+	case f.state == leaving:
+		f.loop.forget(e)
+		f.partly()
+	case e == &f.server:
+		f.session.ServerGone()
+		f.leave()
+	default:
+		if err != nil {
+			f.conn.log.Info("client connection lost", "error", err)
+		} else {
+			f.conn.log.Debug("client closed the connection")
+		}
+		f.client.dead = true
+		f.leave()
+	}
+}
+
+// shutdown ends the session because the proxy stops.
+func (f *flow) shutdown() {
+	if f.state == running {
+		f.session.Shutdown()
+		f.leave()
+	}
+}
+
+// leave ends the session: what is left for each side is written, and the
+// client, if it was told why, gets a moment to read it. A socket closed with
+// unread bytes in it is reset, and the client would lose the message.
+func (f *flow) leave() {
+	f.state = leaving
+	f.session.leave()
+	f.send(&f.server, &f.session.ToServer)
+	f.send(&f.client, &f.session.ToClient)
+	f.session.ToServer.Reset(nil)
+	f.session.ToClient.Reset(nil)
+	f.expire(time.Now().Add(farewellTime))
+	f.partly()
+}
+
+// partly closes what of a session that ends has been done with.
+func (f *flow) partly() {
+	switch {
+	case f.server.fd < 0:
+	case len(f.server.out) > 0 && !f.server.dead:
+		f.loop.watch(&f.server, unix.EPOLLOUT)
+	default:
+		f.loop.forget(&f.server)
+	}
+	done := false
+	switch {
+	case f.client.dead, len(f.client.out) == 0 && !f.session.doomed:
+		f.loop.watch(&f.client, 0)
+		done = true
+	case len(f.client.out) > 0:
+		f.loop.watch(&f.client, unix.EPOLLOUT)
+	case !f.said:
+		f.said = true
+		_ = unix.Shutdown(f.client.fd, unix.SHUT_WR)
+		f.loop.watch(&f.client, unix.EPOLLIN)
+	}
+	if done && f.server.fd < 0 {
+		f.close()
+	}
+}
+
+// close is the end. It may be called more than once.
+func (f *flow) close() {
+	if f.state == closed {
+		return
+	}
+	f.state = closed
+	f.session.leave()
+	f.loop.forget(&f.client)
+	f.loop.forget(&f.server)
+	delete(f.loop.flows, f)
+	delete(f.loop.timed, f)
+	f.conn.finished()
+}

@@ -1,0 +1,275 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"runtime/debug"
+	gosync "sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tombstone/rewrite"
+)
+
+const (
+	loopReadSize = 128 << 10 // bytes read at a time
+	loopEvents   = 256       // sockets looked at in one round
+	loopTick     = 200 * time.Millisecond
+	scratchKept  = 256 << 10 // bytes of a buffer that is kept for the next message
+)
+
+// loops drive all sessions whose two connections are plain sockets, each loop
+// many of them, with epoll.
+//
+// Go's own way, a goroutine for each direction, costs two wake-ups through its
+// scheduler a message, which is more than all that is done with the message;
+// and two stacks and two read buffers a session, idle or not.
+type loops struct {
+	all  []*loop
+	next *atomic.Uint32
+}
+
+// startLoops starts so many loops; 0 for half the CPUs, since the other half is
+// busy with what the loops hand to the kernel, and -1 for none.
+func startLoops(n int) (loops, error) {
+	if n == 0 {
+		n = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	l := loops{next: new(atomic.Uint32)}
+	for range n {
+		one := new(loop)
+		if err := one.open(); err != nil {
+			l.stop()
+			return loops{}, fmt.Errorf("start an event loop: %w", err)
+		}
+		l.all = append(l.all, one)
+		go one.run()
+	}
+	return l, nil
+}
+
+// endOn has the loops end their sessions when ctx is done.
+func (l loops) endOn(ctx context.Context) {
+	for _, one := range l.all {
+		context.AfterFunc(ctx, func() { one.post(one.shutdown) })
+	}
+}
+
+// stop ends the loops, which must have no sessions any more.
+func (l loops) stop() {
+	for _, one := range l.all {
+		one.post(func() { one.stopping = true })
+		<-one.stopped
+	}
+}
+
+// adopt gives a connection to a loop if that can drive it. The connection and
+// its session are the loop's from then on.
+func (l loops) adopt(c *conn) bool {
+	if len(l.all) == 0 {
+		return false
+	}
+	client, ok := detach(c.client)
+	if !ok {
+		return false
+	}
+	server, ok := detach(c.server)
+	if !ok {
+		_ = unix.Close(client)
+		return false
+	}
+	_, _ = c.client.Close(), c.server.Close()
+	one := l.all[int(l.next.Add(1))%len(l.all)]
+	one.post(func() { one.add(c, client, server) })
+	return true
+}
+
+// detach returns a descriptor of its own for a plain socket, one that Go's
+// poller does not watch.
+func detach(c net.Conn) (fd int, ok bool) {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return 0, false
+	}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	err = raw.Control(func(old uintptr) { fd, ok = duplicate(old) })
+	return fd, ok && err == nil
+}
+
+func duplicate(fd uintptr) (int, bool) {
+	n, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	return n, err == nil
+}
+
+// loop is one goroutine and all that it drives. Only post may be called from
+// elsewhere.
+type loop struct {
+	epoll, wake int
+	ends        []*end // by descriptor
+	flows       map[*flow]struct{}
+	timed       map[*flow]struct{} // those with a deadline
+	over        bool               // the proxy stops: who comes now is told so
+	stopping    bool
+	stopped     chan struct{}
+
+	buf      []byte // what was read last
+	toServer []byte // lent to the session at work for what it says
+	toClient []byte
+	scratch  rewrite.Scratch
+
+	mu    gosync.Mutex
+	inbox []func()
+	woken bool // since the inbox was emptied
+}
+
+func (l *loop) open() (err error) {
+	l.flows, l.timed, l.stopped = map[*flow]struct{}{}, map[*flow]struct{}{}, make(chan struct{})
+	l.buf = make([]byte, loopReadSize)
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return err
+	}
+	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		_ = unix.Close(l.epoll)
+		return err
+	}
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.wake)})
+}
+
+// post has the loop do something, soon.
+func (l *loop) post(f func()) {
+	l.mu.Lock()
+	l.inbox = append(l.inbox, f)
+	wake := !l.woken
+	l.woken = true
+	l.mu.Unlock()
+	if wake {
+		_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
+}
+
+// run is the loop.
+func (l *loop) run() {
+	defer close(l.stopped)
+	events := make([]unix.EpollEvent, loopEvents)
+	ticked := time.Now()
+	for !l.stopping {
+		timeout := -1
+		if len(l.timed) > 0 {
+			timeout = int(loopTick / time.Millisecond)
+		}
+		n, err := unix.EpollWait(l.epoll, events, timeout)
+		if err != nil && err != unix.EINTR {
+			panic(fmt.Sprintf("epoll_wait: %v", err)) // a descriptor that is not what it was
+		}
+		woken := false
+		for i := range max(n, 0) {
+			if fd := int(events[i].Fd); fd == l.wake {
+				woken = true
+			} else if e := l.ends[fd]; e != nil { // else closed a moment ago
+				l.handle(e, events[i].Events)
+			}
+		}
+		if woken {
+			l.read()
+		}
+		if len(l.timed) > 0 {
+			if now := time.Now(); now.Sub(ticked) >= loopTick {
+				ticked = now
+				l.tick(now)
+			}
+		}
+	}
+	_, _ = unix.Close(l.epoll), unix.Close(l.wake)
+}
+
+// read does what was posted. It comes after the sockets, since it may give a
+// descriptor that was closed among them a new meaning.
+func (l *loop) read() {
+	var count [8]byte
+	_, _ = unix.Read(l.wake, count[:])
+	l.mu.Lock()
+	todo := l.inbox
+	l.inbox, l.woken = nil, false
+	l.mu.Unlock()
+	for _, f := range todo {
+		f()
+	}
+}
+
+// handle looks at a socket that is ready.
+func (l *loop) handle(e *end, events uint32) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.flow.conn.log.Error("internal error, connection closed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			e.flow.close()
+		}
+	}()
+	const broken = unix.EPOLLHUP | unix.EPOLLERR // reading and writing tell how
+	if e.mask&unix.EPOLLOUT != 0 && events&(unix.EPOLLOUT|broken) != 0 {
+		e.flow.writable(e)
+	}
+	if e.mask&unix.EPOLLIN != 0 && events&(unix.EPOLLIN|broken) != 0 {
+		e.flow.readable(e)
+	}
+}
+
+// tick closes what took too long.
+func (l *loop) tick(now time.Time) {
+	for f := range l.timed {
+		if now.After(f.deadline) {
+			f.expired()
+		}
+	}
+}
+
+func (l *loop) shutdown() {
+	l.over = true
+	for f := range l.flows {
+		f.shutdown()
+	}
+}
+
+// watch tells the kernel what to wake the loop for.
+func (l *loop) watch(e *end, mask uint32) {
+	if e.fd < 0 || e.mask == mask {
+		return
+	}
+	op := unix.EPOLL_CTL_MOD
+	switch {
+	case e.mask == 0:
+		op = unix.EPOLL_CTL_ADD
+	case mask == 0:
+		op = unix.EPOLL_CTL_DEL // a broken socket is reported whatever the mask
+	}
+	if err := unix.EpollCtl(l.epoll, op, e.fd, &unix.EpollEvent{Events: mask, Fd: int32(e.fd)}); err != nil {
+		panic(fmt.Sprintf("epoll_ctl: %v", err))
+	}
+	e.mask = mask
+}
+
+// know has the loop find an end by its descriptor.
+func (l *loop) know(e *end) {
+	for len(l.ends) <= e.fd {
+		l.ends = append(l.ends, nil)
+	}
+	l.ends[e.fd] = e
+}
+
+// forget closes an end.
+func (l *loop) forget(e *end) {
+	if e.fd < 0 {
+		return
+	}
+	l.ends[e.fd] = nil
+	_ = unix.Close(e.fd) // epoll forgets it by itself
+	e.fd, e.mask, e.out = -1, 0, nil
+}

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package proxy
+
+import "context"
+
+// loops are the event loops, of which there are none here: goroutines drive
+// every session.
+type loops struct{}
+
+func startLoops(int) (loops, error) { return loops{}, nil }
+
+func (loops) endOn(context.Context) {}
+func (loops) stop()                 {}
+func (loops) adopt(*conn) bool      { return false }
