@@ -89,7 +89,7 @@ func (f *flow) expired() {
 // readable reads from a socket, once: what more there is the kernel will tell
 // again, after the others had their turn.
 func (f *flow) readable(e *end) {
-	n, err := unix.Read(e.fd, f.loop.buf)
+	n, err := receive(e.fd, f.loop.buf)
 	switch {
 	case err == unix.EAGAIN, err == unix.EINTR:
 	case err != nil, n == 0:
@@ -228,9 +228,9 @@ func (f *flow) send(e *end, o *Output) {
 	var err error
 	switch {
 	case len(own) == 0:
-		n, err = unix.Write(e.fd, lent)
+		n, err = transmit(e.fd, lent)
 	case len(lent) == 0:
-		n, err = unix.Write(e.fd, own)
+		n, err = transmit(e.fd, own)
 	default:
 		n, err = unix.Writev(e.fd, [][]byte{own, lent})
 	}
@@ -251,7 +251,7 @@ func (f *flow) send(e *end, o *Output) {
 
 // writable goes on with what the kernel did not take.
 func (f *flow) writable(e *end) {
-	n, err := unix.Write(e.fd, e.out)
+	n, err := transmit(e.fd, e.out)
 	switch {
 	case err == unix.EAGAIN, err == unix.EINTR:
 		return

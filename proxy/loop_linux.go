@@ -120,6 +120,7 @@ type loop struct {
 	over        bool               // the proxy stops: who comes now is told so
 	stopping    bool
 	stopped     chan struct{}
+	alone       bool // there is one processor for everything
 
 	buf      []byte // what was read last
 	toServer []byte // lent to the session at work for what it says
@@ -133,6 +134,7 @@ type loop struct {
 
 func (l *loop) open() (err error) {
 	l.flows, l.timed, l.stopped = map[*flow]struct{}{}, map[*flow]struct{}{}, make(chan struct{})
+	l.alone = runtime.GOMAXPROCS(0) == 1
 	l.buf = make([]byte, loopReadSize)
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
@@ -166,7 +168,7 @@ func (l *loop) run() {
 		if len(l.timed) > 0 {
 			timeout = int(loopTick / time.Millisecond)
 		}
-		n, err := unix.EpollWait(l.epoll, events, timeout)
+		n, err := l.wait(events, timeout)
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("epoll_wait: %v", err)) // a descriptor that is not what it was
 		}

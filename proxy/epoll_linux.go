@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// hot is how long a loop waits for more in a way that Go's scheduler does not
+// see, in milliseconds.
+//
+// A wait that it sees costs more than the reading and writing: whenever the one
+// goroutine that is busy waits, the scheduler takes its processor away, sends
+// its monitor to sleep, and wakes it again a few microseconds later. What it
+// does not see keeps the processor from other goroutines, so it is short, and
+// not done where there is one processor only. A stop of the world for garbage
+// collection is not held up: its signal ends the wait.
+const hot = 1
+
+// wait waits for sockets to be ready, for at most so many milliseconds; -1 for
+// as long as it takes. It returns how many are.
+func (l *loop) wait(events []unix.EpollEvent, timeout int) (int, error) {
+	if l.alone {
+		return unix.EpollWait(l.epoll, events, timeout)
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), hot, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	if n > 0 {
+		return int(n), nil
+	}
+	return unix.EpollWait(l.epoll, events, timeout)
+}
+
+// receive reads from a socket that does not block.
+func receive(fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// transmit writes to a socket that does not block.
+func transmit(fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
