@@ -1,9 +1,6 @@
 package config
 
 import (
-	"encoding/json"
-	"fmt"
-	"strings"
 	"testing"
 )
 
@@ -34,47 +31,6 @@ func TestListen(t *testing.T) {
 	for _, in := range []string{"", ":", "host", "host:", "host:x", "host:65536", "host:-1", "host:+1", "1::2:3", "a b:1", "unix:", "unix:x", "unix://x/y", "/", "/a/", "unix:/a\x00b"} {
 		if got, err := parseListen(plainValue(in)); err == nil {
 			t.Errorf("%q was accepted as %+v", in, got)
-		}
-	}
-}
-
-func TestUpstream(t *testing.T) {
-	d := decoder{lookup: func(string) (string, bool) { return "", false }}
-	for in, want := range map[string]Upstream{
-		"postgres://db":                              {Network: "tcp", Address: "db:5432"},
-		"postgresql://db:6000/":                      {Network: "tcp", Address: "db:6000"},
-		"postgres://[::1]:6000/shop":                 {Network: "tcp", Address: "[::1]:6000", Database: "shop"},
-		"postgres://app@db/shop?sslmode=disable":     {Network: "tcp", Address: "db:5432", User: "app", Database: "shop"},
-		"postgres://a%40b:p%2Fw%25@db/my%20shop":     {Network: "tcp", Address: "db:5432", User: "a@b", Password: "p/w%", Database: "my shop"},
-		"postgres:///?host=/var/run/postgresql":      {Network: "unix", Address: "/var/run/postgresql/.s.PGSQL.5432"},
-		"postgres:///?host=/run/a+b/&port=6000":      {Network: "unix", Address: "/run/a+b/.s.PGSQL.6000"},
-		"postgres://app:pw@/shop?host=%2Frun%2Fpg":   {Network: "unix", Address: "/run/pg/.s.PGSQL.5432", User: "app", Password: "pw", Database: "shop"},
-		"postgres:///shop?host=db.example&port=6000": {Network: "tcp", Address: "db.example:6000", Database: "shop"},
-	} {
-		got, err := d.parseUpstream(plainValue(in))
-		if err != nil || got != want {
-			t.Errorf("%s: %#v, %v; want %#v", in, got, err, want)
-		}
-		// What is printed is a URL for the same server, without the password.
-		want.Password = strings.Repeat("x", min(5, 5*len(want.Password)))
-		if again, err := d.parseUpstream(plainValue(got.String())); err != nil || again != want {
-			t.Errorf("%s: printed as %s, read back as %#v, %v", in, got, again, err)
-		}
-	}
-}
-
-func TestUpstreamHidesItsPassword(t *testing.T) {
-	c := mustParse(t, "listen: :6432\nupstream: postgres://app:hunter2@db/shop\n")
-	if c.Upstream.Password != "hunter2" {
-		t.Fatalf("password %q", c.Upstream.Password)
-	}
-	asJSON, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, printed := range []string{string(asJSON), c.Upstream.String(), fmt.Sprintf("%v", c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c)} {
-		if strings.Contains(printed, "hunter2") || !strings.Contains(printed, "postgres://app:xxxxx@db:5432/shop") {
-			t.Errorf("printed as %s", printed)
 		}
 	}
 }

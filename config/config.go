@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 )
@@ -10,12 +11,19 @@ type Config struct {
 	File     string  // the file it was read from, as given to Load or Parse
 	Listen   Address // where clients connect
 	Upstream Upstream
+	TLS      TLS // towards clients
+	Auth     Auth
 	Admin    string  // host:port of the admin endpoint; empty when there is none
+	PProf    bool    // whether the admin endpoint has /debug/pprof
 	Tables   []Table // the protected tables, in the file's order
 	Bodies   string  // what happens to DO and to function bodies that the server runs unseen: "pass" (default) or "refuse"
 	Log      Log
 	Limits   Limits
 	Catalog  Catalog
+
+	Keepalive time.Duration // how long a TCP connection is silent before it is probed, on both sides; default 60 s, 0 is no probes
+	Drain     time.Duration // how long sessions may finish their transactions at a stop; default 30 s, 0 stops them at once
+	Loops     int           // event loops; 0, the default, is to go by the CPUs
 }
 
 // Log says what the log looks like.
@@ -28,9 +36,17 @@ type Log struct {
 // Limits bound what one client can make the proxy do.
 type Limits struct {
 	// StatementBytes is the size, in bytes, up to which the text of a Query or Parse message is read whole. Default 16 MiB.
+	// It is never more than MessageBytes.
 	StatementBytes int
-	// Connections is the number of client connections served at the same time; 0, the default, is no limit.
-	Connections int
+	// MessageBytes is the size, in bytes, of the largest message that a client may send. Default 1 GiB, as the server's own limit.
+	MessageBytes int
+	// Connections is the number of client connections served at the same time, in all, of one user, and to one database.
+	// 0, the default of each, is no limit.
+	Connections, ConnectionsPerUser, ConnectionsPerDatabase int
+	// StartupTime is how long a client may take from its connect until it is logged in. Default 60 s, never 0.
+	StartupTime time.Duration
+	// IdleTime is how long a session may be idle outside a transaction; 0, the default, is no limit.
+	IdleTime time.Duration
 }
 
 // Catalog says how the database's catalog is read.
@@ -48,15 +64,32 @@ const (
 	defaultFormat         = "text"
 	defaultLevel          = slog.LevelInfo
 	defaultStatementBytes = 16 << 20
+	defaultMessageBytes   = 1 << 30
+	defaultStartupTime    = time.Minute
 	defaultMaxAge         = 30 * time.Second
+	defaultKeepalive      = time.Minute
+	defaultDrain          = 30 * time.Second
+	defaultTLSMode        = "allow"
+	defaultTLSVersion     = tls.VersionTLS12
+	defaultCertificates   = "none"
+	defaultAuthMode       = "pass"
+	defaultClient         = "scram"
 )
 
 // The fields of each mapping, in the order messages list them.
 var (
-	rootFields    = []string{"listen", "upstream", "admin", "marker", "tables", "bodies", "log", "limits", "catalog"}
-	tableFields   = []string{"name", "marker", "live", "deleted_by", "deletion_id", "retention", "truncate"}
-	logFields     = []string{"level", "format", "literals"}
-	limitsFields  = []string{"statement_bytes", "connections"}
+	rootFields = []string{
+		"listen", "upstream", "tls", "auth", "admin", "pprof", "marker", "tables", "bodies", "log", "limits",
+		"keepalive", "drain", "loops", "catalog",
+	}
+	tlsFields    = []string{"mode", "certificate", "key", "sni", "min_version", "client_ca", "client_certificates"}
+	pairFields   = []string{"certificate", "key"}
+	authFields   = []string{"mode", "client", "users_file", "query", "query_as"}
+	tableFields  = []string{"name", "marker", "live", "deleted_by", "deletion_id", "retention", "truncate"}
+	logFields    = []string{"level", "format", "literals"}
+	limitsFields = []string{
+		"statement_bytes", "message_bytes", "connections", "connections_per_user", "connections_per_database", "startup_time", "idle_time",
+	}
 	catalogFields = []string{"max_age"}
 )
 

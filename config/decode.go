@@ -24,11 +24,15 @@ type mapping struct {
 // config builds the Config. When problems were reported its content means nothing.
 func (d *decoder) config(root *yaml.Node) *Config {
 	c := &Config{
-		File:    d.file,
-		Bodies:  defaultBodies,
-		Log:     Log{Level: defaultLevel, Format: defaultFormat},
-		Limits:  Limits{StatementBytes: defaultStatementBytes},
-		Catalog: Catalog{MaxAge: defaultMaxAge},
+		File:      d.file,
+		TLS:       TLS{Mode: defaultTLSMode, ClientCertificates: defaultCertificates, MinVersion: defaultTLSVersion},
+		Auth:      Auth{Mode: defaultAuthMode, Client: defaultClient},
+		Bodies:    defaultBodies,
+		Log:       Log{Level: defaultLevel, Format: defaultFormat},
+		Limits:    Limits{StatementBytes: defaultStatementBytes, MessageBytes: defaultMessageBytes, StartupTime: defaultStartupTime},
+		Catalog:   Catalog{MaxAge: defaultMaxAge},
+		Keepalive: defaultKeepalive,
+		Drain:     defaultDrain,
 	}
 	top, ok := d.mapping(root, "", rootFields)
 	if !ok {
@@ -38,8 +42,13 @@ func (d *decoder) config(root *yaml.Node) *Config {
 	d.require(top, "upstream", "upstream: postgres://127.0.0.1:5432")
 	set(d, top, "listen", &c.Listen, parseListen)
 	set(d, top, "upstream", &c.Upstream, d.parseUpstream)
-	set(d, top, "admin", &c.Admin, parseAdmin)
+	adminSet := set(d, top, "admin", &c.Admin, parseAdmin)
+	if set(d, top, "pprof", &c.PProf, parseBool) && c.PProf && c.Admin == "" && (adminSet || top.fields["admin"] == nil) {
+		d.add(top.fields["pprof"].Line, "pprof", "is served by the admin endpoint, and there is none; write admin: 127.0.0.1:9464")
+	}
 	d.addressesDiffer(top, c)
+	tlsRight := d.tls(top, &c.TLS)
+	d.auth(top, c, tlsRight)
 
 	marker := defaultMarker
 	set(d, top, "marker", &marker, parseColumn)
@@ -51,9 +60,10 @@ func (d *decoder) config(root *yaml.Node) *Config {
 	set(d, log, "format", &c.Log.Format, oneOf("text", "json"))
 	set(d, log, "literals", &c.Log.Literals, parseBool)
 
-	limits, _ := d.mapping(top.fields["limits"], "limits", limitsFields)
-	set(d, limits, "statement_bytes", &c.Limits.StatementBytes, parseStatementBytes)
-	set(d, limits, "connections", &c.Limits.Connections, parseConnections)
+	d.limits(top, &c.Limits)
+	set(d, top, "keepalive", &c.Keepalive, parseKeepalive)
+	set(d, top, "drain", &c.Drain, parseTime("to stop at once"))
+	set(d, top, "loops", &c.Loops, parseLoops)
 
 	catalog, _ := d.mapping(top.fields["catalog"], "catalog", catalogFields)
 	set(d, catalog, "max_age", &c.Catalog.MaxAge, parseMaxAge)
@@ -62,17 +72,9 @@ func (d *decoder) config(root *yaml.Node) *Config {
 
 // tables decodes the list of tables. An absent or empty list protects nothing, which is allowed.
 func (d *decoder) tables(top mapping, marker string) []Table {
-	list := top.fields["tables"]
-	if list == nil || isNull(list) || !d.plain(list, "tables") {
-		return nil
-	}
-	if list.Kind != yaml.SequenceNode {
-		d.add(list.Line, "tables", "is %s, not a list; write each table as an item: - name: public.users", kindOf(list))
-		return nil
-	}
 	var tables []Table
 	firstLine := make(map[tableKey]int)
-	for i, item := range list.Content {
+	for i, item := range d.list(top, "tables", "table as an item: - name: public.users") {
 		path := fmt.Sprintf("tables[%d]", i)
 		if item.Kind == yaml.ScalarNode {
 			d.add(item.Line, path, "is %s, not a table; write - name: public.users", kindOf(item))
@@ -121,8 +123,9 @@ func (d *decoder) addressesDiffer(top mapping, c *Config) {
 	if c.Listen.Address == "" || strings.HasSuffix(c.Listen.Address, ":0") {
 		return
 	}
-	if c.Upstream.Network == c.Listen.Network && c.Upstream.Address == c.Listen.Address {
-		d.add(top.fields["upstream"].Line, "upstream", "is the same address as listen, so the proxy would connect to itself; write the address of PostgreSQL")
+	if slices.ContainsFunc(c.Upstream.Hosts, func(h Host) bool { return h.Network == c.Listen.Network && h.Address == c.Listen.Address }) {
+		d.add(top.fields["upstream"].Line, "upstream",
+			"is the same address as listen, so the proxy would connect to itself; write the address of PostgreSQL")
 	}
 	if c.Admin == c.Listen.Address {
 		d.add(top.fields["admin"].Line, "admin", "is the same address as listen; write another port")
@@ -193,6 +196,20 @@ func (d *decoder) mapping(n *yaml.Node, path string, known []string) (m mapping,
 		}
 	}
 	return m, true
+}
+
+// list returns the items of a list. An absent or empty list has none; anything else that is not a list is reported, with
+// what to write each item as.
+func (d *decoder) list(m mapping, name, item string) []*yaml.Node {
+	n, path := m.fields[name], join(m.path, name)
+	if n == nil || isNull(n) || !d.plain(n, path) {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		d.add(n.Line, path, "is %s, not a list; write each %s", kindOf(n), item)
+		return nil
+	}
+	return n.Content
 }
 
 // scalar returns the value of a scalar field, with its variables replaced.

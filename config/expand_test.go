@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -58,7 +59,7 @@ limits: {connections: "${TOMBSTONE_TEST_N}", statement_bytes: "${TOMBSTONE_TEST_
 `)
 	table := c.Tables[0]
 	if table.Name != "shop.items" || !table.Matches("shop", "items") || table.Retention.Hours() != 14*24 || table.Truncate != "deny" ||
-		!c.Log.Literals || c.Log.Level.String() != "WARN" || c.Limits != (Limits{StatementBytes: 1 << 20, Connections: 7}) {
+		!c.Log.Literals || c.Log.Level.String() != "WARN" || c.Limits.StatementBytes != 1<<20 || c.Limits.Connections != 7 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -69,17 +70,18 @@ func TestVariablesInUpstream(t *testing.T) {
 	t.Setenv("TOMBSTONE_TEST_PW", password)
 	t.Setenv("TOMBSTONE_TEST_HOST", "db.example:6000")
 	t.Setenv("TOMBSTONE_TEST_URL", "postgres://app:p%40ss@db.example/shop")
+	db, example, usual := tcp("db", "db:5432"), tcp("db.example", "db.example:6000"), tcp("db.example", "db.example:5432")
 	for in, want := range map[string]Upstream{
-		"postgres://app:${TOMBSTONE_TEST_PW}@db/shop": {Network: "tcp", Address: "db:5432", User: "app", Password: password, Database: "shop"},
-		"postgres://app:${TOMBSTONE_TEST_PW}@${TOMBSTONE_TEST_HOST}/shop": {
-			Network: "tcp", Address: "db.example:6000", User: "app", Password: password, Database: "shop"},
-		"postgres://app:${TOMBSTONE_TEST_UNSET:-a@b/c}@db":  {Network: "tcp", Address: "db:5432", User: "app", Password: "a@b/c"},
-		"postgres://${TOMBSTONE_TEST_HOST}/shop":            {Network: "tcp", Address: "db.example:6000", Database: "shop"},
-		"${TOMBSTONE_TEST_URL}":                             {Network: "tcp", Address: "db.example:5432", User: "app", Password: "p@ss", Database: "shop"},
-		"postgres:///${TOMBSTONE_TEST_UNSET:-shop}?host=/s": {Network: "unix", Address: "/s/.s.PGSQL.5432", Database: "shop"},
+		"postgres://app:${TOMBSTONE_TEST_PW}@db/shop":                     upstream(login("app", password, "shop"), db),
+		"postgres://app:${TOMBSTONE_TEST_PW}@${TOMBSTONE_TEST_HOST}/shop": upstream(login("app", password, "shop"), example),
+		"postgres://app:${TOMBSTONE_TEST_PW}@db,${TOMBSTONE_TEST_HOST}":   upstream(login("app", password, ""), db, example),
+		"postgres://app:${TOMBSTONE_TEST_UNSET:-a@b/c}@db":                upstream(login("app", "a@b/c", ""), db),
+		"postgres://${TOMBSTONE_TEST_HOST}/shop":                          upstream(login("", "", "shop"), example),
+		"${TOMBSTONE_TEST_URL}":                                           upstream(login("app", "p@ss", "shop"), usual),
+		"postgres:///${TOMBSTONE_TEST_UNSET:-shop}?host=/s":               upstream(localLogin("", "", "shop"), unix("/s/.s.PGSQL.5432")),
 	} {
 		c := mustParse(t, "listen: :6432\nupstream: "+in+"\n")
-		if c.Upstream != want {
+		if !reflect.DeepEqual(c.Upstream, want) {
 			t.Errorf("%s: %s, password %q; want %s", in, c.Upstream, c.Upstream.Password, want)
 		}
 	}

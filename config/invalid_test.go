@@ -17,6 +17,7 @@ const secret = "hunter2 not-for-the-log"
 func TestInvalidFiles(t *testing.T) {
 	t.Setenv("TOMBSTONE_TEST_SECRET", secret)
 	t.Setenv("TOMBSTONE_TEST_URL", "postgres://app:"+secret+"@db:port/shop")
+	t.Setenv("TOMBSTONE_TEST_DIR", certificateFiles(t))
 	files, err := filepath.Glob("testdata/invalid/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files: %v", err)

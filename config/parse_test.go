@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"os"
@@ -26,16 +27,20 @@ func mustParse(t *testing.T, text string) *Config {
 
 func TestSmallestFileHasAllDefaults(t *testing.T) {
 	want := &Config{
-		File:     "test.yaml",
-		Listen:   Address{"tcp", "127.0.0.1:6432"},
-		Upstream: Upstream{Network: "tcp", Address: "127.0.0.1:5432"},
-		Bodies:   "pass",
-		Log:      Log{Level: slog.LevelInfo, Format: "text"},
-		Limits:   Limits{StatementBytes: 16 << 20},
-		Catalog:  Catalog{MaxAge: 30 * time.Second},
+		File:      "test.yaml",
+		Listen:    Address{"tcp", "127.0.0.1:6432"},
+		Upstream:  upstream(local, tcp("127.0.0.1", "127.0.0.1:5432")),
+		TLS:       TLS{Mode: "allow", ClientCertificates: "none", MinVersion: tls.VersionTLS12},
+		Auth:      Auth{Mode: "pass", Client: "scram"},
+		Bodies:    "pass",
+		Log:       Log{Level: slog.LevelInfo, Format: "text"},
+		Limits:    Limits{StatementBytes: 16 << 20, MessageBytes: 1 << 30, StartupTime: time.Minute},
+		Catalog:   Catalog{MaxAge: 30 * time.Second},
+		Keepalive: time.Minute,
+		Drain:     30 * time.Second,
 	}
 	for _, more := range []string{
-		"", "tables: []\n", "tables:\n", "log:\nlimits: {}\ncatalog: ~\n", "admin: \"\"\n", "---\n", "...\n", "# the end",
+		"", "tables: []\n", "tables:\n", "log:\nlimits: {}\ncatalog: ~\n", "admin: \"\"\n", "tls:\nauth: {}\n", "---\n", "...\n", "# the end",
 	} {
 		text := smallest + more
 		if more == "---\n" {
@@ -57,6 +62,7 @@ func TestEveryField(t *testing.T) {
 listen: unix:/run/tombstone/.s.PGSQL.6432
 upstream: postgresql://app:pw@db.example/shop
 admin: "[::1]:9464"
+pprof: true
 marker: Removed_At
 tables:
   - name: Public.Users
@@ -72,25 +78,40 @@ bodies: refuse
 log: {level: debug, format: json, literals: true}
 limits:
   statement_bytes: 512KiB
+  message_bytes: 64MiB
   connections: 200
+  connections_per_user: 20
+  connections_per_database: 100
+  startup_time: 5s
+  idle_time: 1d
+keepalive: 0
+drain: 0s
+loops: 4
 catalog:
   max_age: 5m
 `)
 	want := &Config{
 		File:     "test.yaml",
 		Listen:   Address{"unix", "/run/tombstone/.s.PGSQL.6432"},
-		Upstream: Upstream{Network: "tcp", Address: "db.example:5432", User: "app", Password: "pw", Database: "shop"},
+		Upstream: upstream(login("app", "pw", "shop"), tcp("db.example", "db.example:5432")),
+		TLS:      TLS{Mode: "allow", ClientCertificates: "none", MinVersion: tls.VersionTLS12},
+		Auth:     Auth{Mode: "pass", Client: "scram"},
 		Admin:    "[::1]:9464",
+		PProf:    true,
 		Tables: []Table{
-			{Name: "Public.Users", Schema: "public", Relation: "users", Marker: "removed_at", Live: "auto", Truncate: "bury", Line: 7},
+			{Name: "Public.Users", Schema: "public", Relation: "users", Marker: "removed_at", Live: "auto", Truncate: "bury", Line: 8},
 			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Marker: "deletedAt", Live: "infinity", DeletedBy: "deleted_by", DeletionID: "deletionId",
-				Retention: 30 * 24 * time.Hour, Truncate: "deny", Line: 8, relationQuoted: true},
-			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Live: "auto", Truncate: "allow", Line: 15},
+				Retention: 30 * 24 * time.Hour, Truncate: "deny", Line: 9, relationQuoted: true},
+			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Live: "auto", Truncate: "allow", Line: 16},
 		},
-		Bodies:  "refuse",
-		Log:     Log{Level: slog.LevelDebug, Format: "json", Literals: true},
-		Limits:  Limits{StatementBytes: 512 << 10, Connections: 200},
+		Bodies: "refuse",
+		Log:    Log{Level: slog.LevelDebug, Format: "json", Literals: true},
+		Limits: Limits{
+			StatementBytes: 512 << 10, MessageBytes: 64 << 20, Connections: 200, ConnectionsPerUser: 20, ConnectionsPerDatabase: 100,
+			StartupTime: 5 * time.Second, IdleTime: 24 * time.Hour,
+		},
 		Catalog: Catalog{MaxAge: 5 * time.Minute},
+		Loops:   4,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
@@ -171,7 +192,8 @@ func FuzzParse(f *testing.F) {
 		switch {
 		case err == nil && c == nil:
 			t.Fatal("neither a Config nor an error")
-		case err == nil && (c.Listen.Address == "" || c.Upstream.Address == "" || c.Catalog.MaxAge <= 0):
+		case err == nil && (c.Listen.Address == "" || len(c.Upstream.Hosts) == 0 || c.Upstream.Address != c.Upstream.Hosts[0].Address),
+			err == nil && (c.Catalog.MaxAge <= 0 || c.Limits.StartupTime <= 0 || c.TLS.MinVersion == 0 || c.Upstream.TLS.Mode == ""):
 			t.Fatalf("an incomplete Config: %+v", c)
 		case err != nil && (c != nil || !errors.As(err, &list) || len(list.Problems) == 0):
 			t.Fatalf("%v, %v", c, err)

@@ -1,14 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // value is one scalar of the file.
@@ -108,19 +106,31 @@ func parseConnections(v value) (int, error) {
 	return 0, fmt.Errorf("%s is not a number of connections; write a whole number such as 200, or 0 for no limit", v.quoted())
 }
 
-// The text of a statement that is less would refuse ordinary work; PostgreSQL takes no message of 1 GiB or more
+// maxLoops is more event loops than any machine has CPUs for, so that a slip of the hand starts no million of them.
+const maxLoops = 1024
+
+func parseLoops(v value) (int, error) {
+	if v.tag == "!!int" || v.expanded() {
+		if n, err := strconv.ParseUint(v.text, 10, 31); err == nil && n <= maxLoops {
+			return int(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%s is not a number of event loops; write a whole number up to %d, or 0 to go by the CPUs", v.quoted(), maxLoops)
+}
+
+// Smaller messages and statements would refuse ordinary work; PostgreSQL takes no message of 1 GiB or more
 // (PQ_LARGE_MESSAGE_LIMIT in its libpq/libpq.h).
 const (
-	minStatementBytes = 1 << 10
-	maxStatementBytes = 1 << 30
+	minMessageBytes = 1 << 10
+	maxMessageBytes = 1 << 30
 )
 
-func parseStatementBytes(v value) (int, error) {
+func parseMessageBytes(v value) (int, error) {
 	n, err := parseSize(v)
 	if err != nil {
 		return 0, err
 	}
-	if n < minStatementBytes || n > maxStatementBytes {
+	if n < minMessageBytes || n > maxMessageBytes {
 		return 0, fmt.Errorf("%s is out of range; write a size from 1KiB to 1GiB, e.g. 16MiB", v.quoted())
 	}
 	return n, nil
@@ -139,75 +149,4 @@ func parseSize(v value) (int, error) {
 		return 0, fmt.Errorf("%s is not a size; write e.g. 16MiB, 512KiB or a number of bytes", v.quoted())
 	}
 	return int(n) << shift, nil
-}
-
-func parseMaxAge(v value) (time.Duration, error) {
-	d, err := parseDuration(v.text)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%s is not an age; write a duration such as 30s or 5m", v.quoted())
-	}
-	return d, nil
-}
-
-// parseRetention reads how long tombstones are kept; forever is 0.
-func parseRetention(v value) (time.Duration, error) {
-	if v.text == "forever" {
-		return 0, nil
-	}
-	d, err := parseDuration(v.text)
-	switch {
-	case errors.Is(err, errTooLong):
-		return 0, fmt.Errorf("%s is longer than 292 years; write forever", v.quoted())
-	case err != nil:
-		return 0, fmt.Errorf("%s is not a duration; write e.g. 30d, 12h or forever", v.quoted())
-	case d <= 0:
-		// Zero could be read as "purge at once" and as "no limit". Neither guess is ours to make.
-		return 0, fmt.Errorf("%s keeps nothing; write e.g. 30d, or forever to keep tombstones without end", v.quoted())
-	}
-	return d, nil
-}
-
-var (
-	errDuration = errors.New("not a duration")
-	errTooLong  = errors.New("longer than a duration can be")
-)
-
-// parseDuration reads what time.ParseDuration does, without a sign, and also whole days, weeks and years of 365 days: 30d,
-// 1w2d, 1d12h.
-func parseDuration(s string) (time.Duration, error) {
-	const day = 24 * time.Hour
-	units := map[string]time.Duration{"d": day, "w": 7 * day, "y": 365 * day}
-	var total time.Duration
-	for first := true; first || s != ""; first = false {
-		number := s[:len(s)-len(strings.TrimLeft(s, "0123456789."))]
-		rest := s[len(number):]
-		unit := rest
-		if i := strings.IndexAny(rest, "0123456789."); i >= 0 {
-			unit = rest[:i]
-		}
-		var d time.Duration
-		if size, ok := units[unit]; ok {
-			n, err := strconv.ParseUint(number, 10, 63)
-			if errors.Is(err, strconv.ErrRange) || n > uint64(math.MaxInt64/size) {
-				return 0, errTooLong
-			} else if err != nil {
-				return 0, errDuration
-			}
-			d = time.Duration(n) * size
-		} else {
-			if number == "" {
-				return 0, errDuration
-			}
-			var err error
-			if d, err = time.ParseDuration(number + unit); err != nil {
-				return 0, errDuration
-			}
-		}
-		if d > math.MaxInt64-total {
-			return 0, errTooLong
-		}
-		total += d
-		s = rest[len(unit):]
-	}
-	return total, nil
 }

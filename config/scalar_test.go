@@ -31,14 +31,14 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-func TestStatementBytes(t *testing.T) {
+func TestMessageBytes(t *testing.T) {
 	for in, want := range map[string]int{"16MiB": 16 << 20, "512KiB": 512 << 10, "1GiB": 1 << 30, "4096": 4096, "2 MiB": 2 << 20} {
-		if got, err := parseStatementBytes(plainValue(in)); err != nil || got != want {
+		if got, err := parseMessageBytes(plainValue(in)); err != nil || got != want {
 			t.Errorf("%s: %v, %v; want %v", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"", "MiB", "16mib", "16M", "1.5MiB", "-1KiB", "0", "1023", "2GiB", "1073741825", "99999999999999999999", "0x1000"} {
-		if got, err := parseStatementBytes(plainValue(in)); err == nil {
+		if got, err := parseMessageBytes(plainValue(in)); err == nil {
 			t.Errorf("%q was accepted as %d", in, got)
 		}
 	}

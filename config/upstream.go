@@ -3,173 +3,192 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Upstream is the PostgreSQL server. Printed or marshalled it never shows the password.
+// Upstream is PostgreSQL: one server, or several of which one is chosen at each connect. Printed or marshalled it never
+// shows the password.
 type Upstream struct {
-	Network string // "tcp" or "unix"
-	Address string // host:port, or the path of the socket file; ready for net.Dial
+	// Network and Address are those of the first host.
+	Network string
+	Address string
 
-	// Only for commands that log in themselves. The proxy passes each client's own login through.
+	Hosts              []Host        // at least one, in the order to try them
+	RandomHosts        bool          // try them in random order instead
+	ConnectTimeout     time.Duration // for one host, until it is connected and TLS is agreed; default 10 s, 0 is no limit
+	TargetSessionAttrs string        // "any" (default), "read-write", "read-only", "primary", "standby" or "prefer-standby"
+	TLS                UpstreamTLS
+
+	// Only for logins that are the proxy's own. Each client's login passes through.
 	User, Password, Database string
 }
 
-const writeUpstream = "write e.g. postgres://127.0.0.1:5432 or postgres:///?host=/var/run/postgresql"
+// Host is one server, ready for net.Dial.
+type Host struct {
+	Network string // "tcp" or "unix"
+	Address string // host:port, or the path of the socket file
+	Name    string // the host as written, which its certificate must be for and SNI names; empty for a Unix socket
+}
 
-// parseUpstream reads a connection URL (PostgreSQL's manual, "Connection URIs"), of which it accepts one host. Its
-// messages do not show the value: a URL may hold a password.
+const defaultConnectTimeout = 10 * time.Second
+
+// The parameters of the URL. They mean what they do in libpq (PostgreSQL's manual, "Parameter Key Words").
+var upstreamParams = []string{
+	"host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "ssl_min_protocol_version",
+	"target_session_attrs", "load_balance_hosts", "connect_timeout",
+}
+
+// parseUpstream reads a connection URL, and the certificates that it names.
 func (d *decoder) parseUpstream(v value) (Upstream, error) {
-	text, err := d.expandURL(v)
+	u, err := d.parseURL(v)
+	if err == nil {
+		err = u.known(upstreamParams)
+	}
 	if err != nil {
 		return Upstream{}, err
 	}
-	scheme, rest, found := strings.Cut(text, "://")
-	if !found || scheme != "postgres" && scheme != "postgresql" {
-		return Upstream{}, errors.New("is not a postgres:// URL; " + writeUpstream)
+	up := Upstream{User: u.user, Password: u.password, Database: u.database}
+	if up.Hosts, err = u.servers(); err != nil {
+		return Upstream{}, err
 	}
-	if strings.Contains(rest, "#") {
-		return Upstream{}, errors.New("has a # in it; write %23")
-	}
-	authority := rest
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		authority = rest[:i]
-	}
-	if strings.Contains(authority[strings.LastIndex(authority, "@")+1:], ",") {
-		return Upstream{}, errors.New("names several hosts; write one, tombstone talks to one server")
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return Upstream{}, errors.New("is not a valid URL (in names and passwords write %40 for @, %2F for /, %3A for :, %25 for %); " + writeUpstream)
-	}
-	host, port, err := serverOf(u, v)
+	up.Network, up.Address = up.Hosts[0].Network, up.Hosts[0].Address
+	up.TargetSessionAttrs, err = u.oneOf("target_session_attrs", "any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 	if err != nil {
 		return Upstream{}, err
 	}
-	up := Upstream{User: u.User.Username(), Database: strings.TrimPrefix(u.Path, "/")}
-	up.Password, _ = u.User.Password()
-	if strings.HasPrefix(host, "/") {
-		// The name of the file in the directory is PostgreSQL's (UNIXSOCK_PATH in its libpq/pqcomm.h).
-		up.Network, up.Address = "unix", path.Join(host, ".s.PGSQL."+port)
-		return up, checkSocketPath(v, up.Address)
+	balance, err := u.oneOf("load_balance_hosts", "disable", "random")
+	if err != nil {
+		return Upstream{}, err
 	}
-	up.Network, up.Address = "tcp", net.JoinHostPort(host, port)
-	return up, nil
+	up.RandomHosts = balance == "random"
+	if up.ConnectTimeout, err = u.connectTimeout(); err != nil {
+		return Upstream{}, err
+	}
+	up.TLS, err = u.tls(up.Hosts)
+	return up, err
 }
 
-// serverOf returns the host, or the directory of the socket, and the port. Each is in the URL's authority or in its query.
-func serverOf(u *url.URL, v value) (host, port string, err error) {
-	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B")) // a + is a + in libpq
-	if err != nil {
-		return "", "", errors.New("has a query that is not valid; write e.g. ?host=/var/run/postgresql&port=5432")
-	}
-	host, port = u.Hostname(), u.Port()
-	names := make([]string, 0, len(query))
-	for name := range query {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		given := query[name]
-		if len(given) > 1 || name == "host" && host != "" || name == "port" && port != "" {
-			return "", "", fmt.Errorf("says %s twice; write it once", printable(v, name))
+// parseQueryAs reads who asks for verifiers, as a URL without a host: the servers are those of the upstream.
+// An empty value is nobody.
+func (d *decoder) parseQueryAs(up Upstream) func(value) (*Upstream, error) {
+	return func(v value) (*Upstream, error) {
+		if v.text == "" {
+			return nil, nil
 		}
-		switch name {
-		case "host":
-			host = given[0]
-		case "port":
-			port = given[0]
-		case "sslmode":
-			if given[0] != "disable" {
-				return "", "", errors.New("asks for TLS to the server, which is not supported yet; write sslmode=disable, or leave sslmode out")
-			}
+		const write = "write e.g. postgres://tombstone:${PGPASSWORD}@/postgres"
+		u, err := d.parseURL(v)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(u.params) > 0 || strings.Join(u.hosts, "")+strings.Join(u.ports, "") != "":
+			return nil, errors.New("is asked at the hosts of upstream, and in their way; leave out the host and the parameters, " + write)
+		case u.user == "":
+			return nil, errors.New("names no user; " + write)
+		}
+		up.User, up.Password, up.Database = u.user, u.password, u.database
+		if up.Database == "" {
+			up.Database = u.user // as everywhere in PostgreSQL
+		}
+		return &up, nil
+	}
+}
+
+// known reports the first parameter, by name, that is not on the list.
+func (u *connURL) known(params []string) error {
+	for _, name := range slices.Sorted(maps.Keys(u.params)) {
+		switch {
+		case slices.Contains(params, name):
+		case name == "hostaddr":
+			return errors.New("has hostaddr, which is not supported; write the address as the host, " +
+				"or with sslmode=verify-full the name that the certificate is for")
 		default:
-			return "", "", fmt.Errorf("has %s, which is not supported; remove it (supported: host, port, sslmode)", printable(v, name))
+			return fmt.Errorf("has %s, which is not supported; remove it (supported: %s)", u.printable(name), strings.Join(params, ", "))
 		}
 	}
-	if port == "" {
-		port = "5432"
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
+	return nil
+}
+
+// oneOf returns the word that a parameter says, or the first of the words if it is not there.
+func (u *connURL) oneOf(name string, words ...string) (string, error) {
+	word, given := u.params[name]
 	switch {
-	case strings.ContainsAny(host+port, ","):
-		return "", "", errors.New("names several hosts; write one, tombstone talks to one server")
-	case err != nil || n == 0:
-		return "", "", errors.New("has no valid port; write a number from 1 to 65535")
-	case host == "":
-		return "", "", errors.New("names no host; " + writeUpstream)
-	case !strings.HasPrefix(host, "/") && !isHost(host):
-		return "", "", errors.New("has no valid host; " + writeUpstream)
+	case !given:
+		return words[0], nil
+	case !slices.Contains(words, word):
+		last := len(words) - 1
+		return "", fmt.Errorf("has %s, which is not known here; write %s or %s",
+			u.param(name), strings.Join(words[:last], ", "), words[last])
 	}
-	return host, strconv.FormatUint(n, 10), nil
+	return word, nil
 }
 
-// printable shows a parameter's name unless it could have come from a variable.
-func printable(v value, name string) string {
-	if v.expanded() {
-		return "a parameter"
+// connectTimeout reads whole seconds, as libpq does.
+func (u *connURL) connectTimeout() (time.Duration, error) {
+	text, given := u.params["connect_timeout"]
+	if !given {
+		return defaultConnectTimeout, nil
 	}
-	return "the parameter " + quote(name)
-}
-
-// expandURL replaces variables once more, so that one before the @ (a user or a password) is taken literally. A
-// password such as p@ss/word then needs no escapes and cannot change the host. A URL that is one variable as a whole is
-// taken as it is.
-func (d *decoder) expandURL(v value) (string, error) {
-	if !v.expanded() {
-		return v.text, nil
-	}
-	masked := maskVariables(v.written)
-	start := strings.Index(masked, "://") + len("://")
-	if start < len("://") {
-		return v.text, nil
-	}
-	authority := masked[start:]
-	if i := strings.IndexAny(authority, "/?#"); i >= 0 {
-		authority = authority[:i]
-	}
-	end := start + max(0, strings.LastIndex(authority, "@"))
-	before, err := expand(v.written[:end], d.lookup, percentEncode)
+	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return "", err
+		return 0, fmt.Errorf("has %s, which is no number of seconds; write e.g. connect_timeout=10, or 0 for no limit", u.param("connect_timeout"))
 	}
-	after, err := expand(v.written[end:], d.lookup, nil)
-	return before + after, err
+	return time.Duration(n) * time.Second, nil
 }
 
-// maskVariables blanks out every ${..}, so that what is inside is not taken for a part of the URL.
-func maskVariables(s string) string {
-	masked := []byte(s)
-	inside := false
-	for i := range masked {
-		inside = inside || strings.HasPrefix(s[i:], "${")
-		end := s[i] == '}'
-		if inside {
-			masked[i] = ' '
-		}
-		inside = inside && !end
-	}
-	return string(masked)
-}
+// readable leaves what need not be escaped in a URL's query as it is.
+var readable = strings.NewReplacer("%2F", "/", "%2C", ",", "%3A", ":")
 
-func percentEncode(s string) string {
-	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
-}
-
-// String is the URL without the password.
+// String is the URL without the password. What has its default is left out.
 func (u Upstream) String() string {
-	out := url.URL{Scheme: "postgres", Host: u.Address, Path: "/" + u.Database}
-	if u.Network == "unix" {
-		dir, file := path.Split(u.Address)
-		out.Host = ""
-		out.RawQuery = "host=" + path.Clean(dir) + "&port=" + strings.TrimPrefix(file, ".s.PGSQL.")
-	} else if u.Database == "" {
-		out.Path = ""
+	hosts := u.Hosts
+	if len(hosts) == 0 {
+		hosts = []Host{{Network: u.Network, Address: u.Address}}
+	}
+	out := url.URL{Scheme: "postgres"}
+	var params []string
+	add := func(name, content, usual string) {
+		if content != usual && content != "" {
+			params = append(params, name+"="+readable.Replace(percentEncode(content)))
+		}
+	}
+	if slices.ContainsFunc(hosts, isUnix) {
+		names, ports := make([]string, len(hosts)), make([]string, len(hosts))
+		for i, h := range hosts {
+			names[i], ports[i], _ = net.SplitHostPort(h.Address)
+			if isUnix(h) {
+				dir, file := path.Split(h.Address)
+				names[i], ports[i] = path.Clean(dir), strings.TrimPrefix(file, socketFile)
+			}
+		}
+		add("host", strings.Join(names, ","), "")
+		add("port", strings.Join(ports, ","), "")
+	} else {
+		addresses := make([]string, len(hosts))
+		for i, h := range hosts {
+			addresses[i] = h.Address
+		}
+		out.Host = strings.Join(addresses, ",")
+	}
+	if len(u.Hosts) > 0 {
+		add("target_session_attrs", u.TargetSessionAttrs, "any")
+		if u.RandomHosts {
+			add("load_balance_hosts", "random", "")
+		}
+		if u.ConnectTimeout != defaultConnectTimeout {
+			add("connect_timeout", strconv.Itoa(int(u.ConnectTimeout/time.Second)), "")
+		}
+		u.TLS.params(hosts, add)
+	}
+	out.RawQuery = strings.Join(params, "&")
+	if u.Database != "" || out.Host == "" {
+		out.Path = "/" + u.Database
 	}
 	switch {
 	case u.Password != "":
