@@ -44,6 +44,9 @@ func (a Answer) lines(names *Names, order func(completed int) Order) []string {
 		switch order(completed) {
 		case AnyOrder:
 			slices.Sort(out[from:])
+			if i < len(a) && a[i].Type == 'E' {
+				out = out[:from] // which rows come before the one that fails is as open
+			}
 		case NotCompared:
 			out = out[:from]
 		}
