@@ -24,6 +24,11 @@ type Metrics struct {
 	rowsBuried      counters
 	rewrite         prometheus.Histogram
 	parseFailures   prometheus.Counter
+	handshakes      counters
+	logins          counters
+	reloads         counters
+	reloadOK        prometheus.Gauge
+	reloadTime      prometheus.Gauge
 }
 
 // NewMetrics returns metrics in a registry of their own, with those of the Go runtime and the process. Version and
@@ -39,6 +44,9 @@ func NewMetrics(version, commit string) *Metrics {
 	statements := vector("statements_total", "Statements by kind and by what was done with them: buried, hidden, passed, refused.", "kind", "action")
 	tables := vector("table_statements_total", "Statements that touched a protected table, by what was done with them.", "table", "action")
 	rowsBuried := vector("rows_buried_total", "Rows that a DELETE or TRUNCATE turned into tombstones.", "table")
+	handshakes := vector("tls_handshakes_total", "TLS handshakes with clients and with servers, by how they ended: ok, failed.", "side", "result")
+	logins := vector("logins_total", "Attempts to log in, by how they ended: ok, failed (the server or the proxy refused), over limit, no server.", "result")
+	reloads := vector("config_reloads_total", "Attempts to read the configuration again, by how they ended: ok, failed.", "result")
 	bytes := vector("bytes_total", "Bytes carried between clients and the server.", "direction")
 	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say what is running.",
@@ -57,6 +65,15 @@ func NewMetrics(version, commit string) *Metrics {
 		statements:     counters{vector: statements, size: 2},
 		tables:         counters{vector: tables, size: 2},
 		rowsBuried:     counters{vector: rowsBuried, size: 1},
+		handshakes:     counters{vector: handshakes, size: 2},
+		logins:         counters{vector: logins, size: 1},
+		reloads:        counters{vector: reloads, size: 1},
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "config_last_reload_successful", Help: "1 if the configuration that was read last is in force, 0 if it was wrong and the one before it is.",
+		}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds", Help: "When the configuration that is in force was read.",
+		}),
 		rewrite: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "rewrite_seconds", Help: "Time to decide on one statement, and to edit it.",
 			Buckets: []float64{1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1},
@@ -65,9 +82,23 @@ func NewMetrics(version, commit string) *Metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo,
-		m.connectionsOpen, m.connections, bytes, statements, tables, rowsBuried, m.rewrite, m.parseFailures,
+		m.connectionsOpen, m.connections, bytes, statements, tables, rowsBuried, handshakes, logins, reloads, m.reloadOK, m.reloadTime, m.rewrite, m.parseFailures,
 	)
+	m.reloadOK.Set(1)
+	m.reloadTime.SetToCurrentTime()
 	return m
+}
+
+// Reloaded counts an attempt to read the configuration again.
+func (m *Metrics) Reloaded(ok bool) {
+	if !ok {
+		m.reloads.add(labels{"failed", ""}, 1)
+		m.reloadOK.Set(0)
+		return
+	}
+	m.reloads.add(labels{"ok", ""}, 1)
+	m.reloadOK.Set(1)
+	m.reloadTime.SetToCurrentTime()
 }
 
 // ConnectionOpened counts a client connection that was accepted.
@@ -104,6 +135,12 @@ func (m *Metrics) RowsBuried(table string, n int64) { m.rowsBuried.add(labels{ta
 
 // Rewrite records how long one statement took to decide on.
 func (m *Metrics) Rewrite(d time.Duration) { m.rewrite.Observe(d.Seconds()) }
+
+// Handshake counts a TLS handshake with one side, "client" or "server".
+func (m *Metrics) Handshake(side, result string) { m.handshakes.add(labels{side, result}, 1) }
+
+// Login counts an attempt to log in.
+func (m *Metrics) Login(result string) { m.logins.add(labels{result, ""}, 1) }
 
 // ParseFailure counts a statement that the parser rejected.
 func (m *Metrics) ParseFailure() { m.parseFailures.Inc() }

@@ -31,8 +31,8 @@ type Server struct {
 
 // NewServer binds the endpoint to addr (host:port) at once, so that an address that cannot be had is known before
 // anything else starts. Ready is asked by /readyz, at most about once a second and never twice at the same time; it must
-// return when its context ends. Nil means always ready.
-func NewServer(addr string, m *Metrics, ready func(ctx context.Context) error) (*Server, error) {
+// return when its context ends. Nil means always ready. With profiles it also has /debug/pprof.
+func NewServer(addr string, m *Metrics, profiles bool, ready func(ctx context.Context) error) (*Server, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, bindError(addr, err)
@@ -45,6 +45,9 @@ func NewServer(addr string, m *Metrics, ready func(ctx context.Context) error) (
 		MaxRequestsInFlight: 4, // a scrape takes memory; more scrapers than that at once are a mistake
 		Timeout:             10 * time.Second,
 	}))
+	if profiles {
+		addProfiles(mux)
+	}
 	return &Server{
 		listener: listener,
 		http: http.Server{

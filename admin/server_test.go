@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start serves until the test ends, and checks that the stop is clean.
 func start(t *testing.T, m *Metrics, ready func(context.Context) error) *Server {
 	t.Helper()
-	s, err := NewServer("127.0.0.1:0", m, ready)
+	s, err := NewServer("127.0.0.1:0", m, false, ready)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,12 +162,12 @@ func TestOneCheckForManyProbes(t *testing.T) {
 
 func TestAddressInUse(t *testing.T) {
 	m := NewMetrics("v1.2.3", "abc1234")
-	first, err := NewServer("127.0.0.1:0", m, nil)
+	first, err := NewServer("127.0.0.1:0", m, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := first.Addr().String()
-	_, err = NewServer(address, m, nil)
+	_, err = NewServer(address, m, false, nil)
 	want := "admin: " + address + " is in use by another program; stop that one, or set admin in the configuration to a free address: "
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("error %v\nwant  %s..", err, want)
@@ -175,7 +175,7 @@ func TestAddressInUse(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := NewServer(address, m, nil)
+	again, err := NewServer(address, m, false, nil)
 	if err != nil {
 		t.Fatalf("Close did not free the address: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestAddressesThatCannotBeHad(t *testing.T) {
 		"192.0.2.1:0":     "is not an address of this machine; set admin", // TEST-NET-1 of RFC 5737
 		"127.0.0.1:99999": "check admin in the configuration",
 	} {
-		if _, err := NewServer(addr, NewMetrics("v1.2.3", "abc1234"), nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewServer(addr, NewMetrics("v1.2.3", "abc1234"), false, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %s", addr, err, want)
 		}
 	}
@@ -196,7 +196,7 @@ func TestAddressesThatCannotBeHad(t *testing.T) {
 // A request that is being answered when the stop comes still gets its answer.
 func TestStopLetsRequestsFinish(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	s, err := NewServer("127.0.0.1:0", NewMetrics("v1.2.3", "abc1234"), func(context.Context) error {
+	s, err := NewServer("127.0.0.1:0", NewMetrics("v1.2.3", "abc1234"), false, func(context.Context) error {
 		close(entered)
 		<-release
 		return nil
@@ -227,7 +227,7 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 }
 
 func TestServeWithAContextThatIsDone(t *testing.T) {
-	s, err := NewServer("127.0.0.1:0", NewMetrics("v1.2.3", "abc1234"), nil)
+	s, err := NewServer("127.0.0.1:0", NewMetrics("v1.2.3", "abc1234"), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestServeWithAContextThatIsDone(t *testing.T) {
 }
 
 func TestServeReportsALostListener(t *testing.T) {
-	s, err := NewServer("127.0.0.1:0", NewMetrics("v1.2.3", "abc1234"), nil)
+	s, err := NewServer("127.0.0.1:0", NewMetrics("v1.2.3", "abc1234"), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestServeReportsALostListener(t *testing.T) {
 }
 
 func TestTimeoutsAreSet(t *testing.T) {
-	s, err := NewServer("127.0.0.1:0", NewMetrics("v1.2.3", "abc1234"), nil)
+	s, err := NewServer("127.0.0.1:0", NewMetrics("v1.2.3", "abc1234"), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"reflect"
 	"sync/atomic"
 
 	"tombstone/config"
@@ -93,6 +94,22 @@ func (p *Policy) Resolve(c *catalog.Catalog) *Set {
 	s.collectMentions()
 	return s
 }
+
+// Unknown resolves the policy for a database of which nothing has been read
+// yet: nothing is protected, as far as is known.
+func (p *Policy) Unknown(database string) *Set {
+	empty, _ := catalog.New(database, nil)
+	return p.Resolve(empty)
+}
+
+// Equal reports whether two policies say the same.
+func (p *Policy) Equal(q *Policy) bool {
+	return p.bodies == q.bodies && reflect.DeepEqual(p.tables, q.tables)
+}
+
+// Under resolves another policy for the same database, as far as what was read
+// for this one tells: its markers' columns may not have been asked for.
+func (s *Set) Under(p *Policy) *Set { return p.Resolve(s.catalog) }
 
 // Assume resolves the policy without a database: any name that it covers is
 // taken to be a table that has its marker, a timestamptz. It serves

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/jackc/pgproto3/v2"
@@ -20,6 +21,9 @@ const (
 
 // clientHead says how much of a client's message must be seen together.
 func (s *Session) clientHead(typ byte, size int) (int, error) {
+	if size > s.MessageBytes {
+		return 0, fmt.Errorf("message %q of %d bytes is larger than limits.message_bytes, %d", typ, size, s.MessageBytes)
+	}
 	switch typ {
 	case 'Q':
 		if size > s.StatementBytes {
@@ -40,7 +44,12 @@ func (s *Session) clientHead(typ byte, size int) (int, error) {
 		return size, nil
 	case 'F':
 		return functionHead, nil
-	case 'd', 'f', 'p':
+	case 'p':
+		if s.binds {
+			return min(size, len(scramPlus)+1), nil
+		}
+		return 0, nil
+	case 'd', 'f':
 		return 0, nil
 	}
 	return 0, fmt.Errorf("invalid frontend message type %d", typ)
@@ -76,7 +85,10 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if part.Type != 'p' {
 			return false, s.violation(fmt.Errorf("expected password response, got message type %d", part.Type))
 		}
-		s.asked = false
+		if s.binds && bytes.HasPrefix(part.Body(), []byte(scramPlus)) {
+			return false, s.refuseBinding()
+		}
+		s.asked, s.binds = false, false
 	}
 	if s.skipping && part.Type != 'S' && part.Type != 'X' {
 		// The server discards everything up to a Sync, so it need not get it;

@@ -9,13 +9,14 @@ import (
 	"runtime/debug"
 	gosync "sync"
 	"time"
+
+	"tombstone/config"
 )
 
 const (
-	readSize       = 32 << 10         // bytes read at a time
-	startupTimeout = 60 * time.Second // for startup and authentication, as the server's authentication_timeout
-	dialTimeout    = 10 * time.Second
-	farewellTime   = time.Second // for a client to take the last message
+	readSize     = 32 << 10 // bytes read at a time
+	dialTimeout  = 10 * time.Second
+	farewellTime = time.Second // for a client to take the last message
 )
 
 // conn is a client's connection. greet begins its session; then an event loop
@@ -24,19 +25,28 @@ const (
 // when both have ended.
 type conn struct {
 	owner   *Server
+	setup   *setup
 	log     *slog.Logger
 	client  net.Conn
+	binding []byte // what a login over the client's TLS can be bound to, nil if there is no such thing
 	started time.Time
+
+	host           config.Host // of the server
+	user, database string      // as the client named them
+	admitted       bool        // counted in the census
+	kept           string      // in keys
 
 	mu      gosync.Mutex // guards session
 	resumed *gosync.Cond // the session takes client bytes again, or is over
 	session *Session
 	server  net.Conn
 	over    bool
+	leaving bool      // the proxy stops: the session ends between transactions
+	moved   bool      // something has come since the last sweep
+	since   time.Time // the last sweep at which something had
 
 	toClient, toServer outbox
 
-	admitted   bool             // counted as an open session
 	readers    gosync.WaitGroup // the server's reader and what it starts
 	serverDone chan struct{}    // closed when the server's reader has ended
 }
@@ -96,6 +106,9 @@ func (c *conn) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, c.shutdown)
 	defer stop()
 	c.serverDone = make(chan struct{})
+	c.since = time.Now()
+	c.owner.threads.add(c)
+	defer c.owner.threads.remove(c)
 	c.readers.Go(c.readServer)
 	c.readClient()
 	c.end()
@@ -132,6 +145,7 @@ func (c *conn) readClient() {
 
 func (c *conn) feedClient(p []byte) bool {
 	c.mu.Lock()
+	c.moved = true
 	err := c.session.FromClient(p)
 	c.collect()
 	for err == nil && c.session.Held() && !c.over {
@@ -177,10 +191,16 @@ func (c *conn) readServer() {
 		if n > 0 {
 			c.owner.observer.Bytes("server_to_client", n)
 			c.mu.Lock()
+			c.moved = true
 			ended := c.session.FromServer(buf[:n])
 			if waiting && c.session.Ready() {
 				waiting = false
+				c.loggedIn()
 				_ = c.client.SetReadDeadline(time.Time{})
+			}
+			if ended == nil && c.leaving && c.session.Idle() {
+				c.session.Shutdown()
+				ended = ErrEnded
 			}
 			back := !c.session.ToServer.Empty()
 			c.collect()
@@ -222,6 +242,14 @@ func (c *conn) end() {
 	_ = c.client.SetDeadline(time.Unix(1, 0))
 	_ = c.server.SetReadDeadline(time.Unix(1, 0))
 	_ = c.server.SetWriteDeadline(time.Now().Add(farewellTime))
+}
+
+// loggedIn notes that the client has been let in.
+func (c *conn) loggedIn() {
+	if c.setup.dialer.several() && c.session.key != "" {
+		c.kept = c.session.key
+		c.owner.keys.add(c.kept, c.host)
+	}
 }
 
 // shutdown ends the session because the proxy stops.

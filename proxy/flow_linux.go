@@ -22,6 +22,8 @@ type flow struct {
 	server   end
 	state    flowState
 	deadline time.Time // of logging in, or of the farewell
+	moved    bool      // something has come since the last sweep
+	since    time.Time // the last sweep at which something had
 	said     bool      // the client has been sent everything
 	heard    int       // bytes that it sent after that
 }
@@ -50,13 +52,13 @@ type end struct {
 
 // add takes a connection in.
 func (l *loop) add(c *conn, client, server int) {
-	f := &flow{loop: l, conn: c, session: c.session}
+	f := &flow{loop: l, conn: c, session: c.session, since: time.Now()}
 	f.client, f.server = end{flow: f, fd: client}, end{flow: f, fd: server}
 	c.client, c.server = nil, nil
 	l.know(&f.client)
 	l.know(&f.server)
 	l.flows[f] = struct{}{}
-	f.expire(c.started.Add(startupTimeout))
+	f.expire(c.started.Add(c.setup.limits.StartupTime))
 	if l.over {
 		f.shutdown()
 		return
@@ -81,7 +83,7 @@ func (f *flow) expired() {
 	case leaving:
 		f.close()
 	default:
-		f.conn.log.Info("client took too long to log in", "limit", startupTimeout)
+		f.conn.log.Info("client took too long to log in", "limit", f.conn.setup.limits.StartupTime)
 		f.leave()
 	}
 }
@@ -114,6 +116,7 @@ func (f *flow) took(e *end, p []byte) {
 		f.aside(e, p)
 		return
 	}
+	f.moved = true
 	l := f.loop
 	s := f.session
 	s.scratch = &l.scratch
@@ -155,6 +158,11 @@ func (f *flow) after(ended error) {
 	default:
 		if !f.deadline.IsZero() && f.session.Ready() {
 			f.expire(time.Time{})
+			f.conn.loggedIn()
+		}
+		if f.loop.draining && f.session.Idle() {
+			f.shutdown()
+			return
 		}
 		f.settle()
 	}
@@ -288,6 +296,17 @@ func (f *flow) gone(e *end, err error) {
 			f.conn.log.Debug("client closed the connection")
 		}
 		f.client.dead = true
+		f.leave()
+	}
+}
+
+// sweep ends the session if it has been idle for so long.
+func (f *flow) sweep(now time.Time, limit time.Duration) {
+	if f.moved {
+		f.moved, f.since = false, now
+	}
+	if f.state == running && now.Sub(f.since) >= limit && f.session.Idle() {
+		f.session.TooIdle()
 		f.leave()
 	}
 }

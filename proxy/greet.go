@@ -3,31 +3,58 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"tombstone/proxy/auth"
 )
 
-// greetSize is the size in bytes of the buffer for what comes before the first
-// message. A startup packet is rarely longer, and may be.
-const greetSize = 2 << 10
+const (
+	// greetSize is the size in bytes of the buffer for what comes before the first message. A startup packet is rarely longer,
+	// and may be.
+	greetSize = 2 << 10
 
-// greet reads what a client says before its first message, and connects to the
-// server when it has said where it wants to. It reports whether there is a
-// session to drive; if not, all has been said but the client's connection is
-// still to be closed.
+	tlsHandshake = 0x16 // the first byte of a client that begins with TLS
+)
+
+// greet reads what a client says before its first message, authenticates it where that is the proxy's part, and connects to
+// the server. It reports whether there is a session to drive; if not, all has been said but the client's connection
+// is still to be closed.
 func (c *conn) greet(ctx context.Context) bool {
 	past := context.AfterFunc(ctx, func() { _ = c.client.SetDeadline(time.Unix(1, 0)) })
 	defer past()
-	_ = c.client.SetReadDeadline(c.started.Add(startupTimeout))
+	_ = c.client.SetDeadline(c.started.Add(c.setup.limits.StartupTime))
+	if c.setup.tls != nil && c.overTCP() {
+		c.session.secrecy = offered
+		if c.setup.demanded {
+			c.session.secrecy = demanded
+		}
+	}
 	buf := make([]byte, greetSize)
-	for {
+	for first := true; ; first = false {
 		n, err := c.client.Read(buf)
 		if n > 0 {
 			c.owner.observer.Bytes("client_to_server", n)
+			if first && buf[0] == tlsHandshake && c.session.secrecy != declined {
+				if !c.encrypt(&begun{c.client, append([]byte(nil), buf[:n]...)}, true) {
+					return false
+				}
+				continue
+			}
 			ended := c.session.FromClient(buf[:n])
-			if ended == nil && c.session.WantsServer() {
+			switch {
+			case ended != nil:
+			case c.session.WantsTLS():
+				if c.sayBoth() != nil || !c.encrypt(c.client, false) {
+					return false
+				}
+				continue
+			case c.session.WantsServer():
 				c.connect(ctx)
 				ended = c.session.resume()
 			}
@@ -39,6 +66,7 @@ func (c *conn) greet(ctx context.Context) bool {
 				return false
 			}
 			if c.server != nil {
+				_ = c.client.SetWriteDeadline(time.Time{})
 				return true
 			}
 		}
@@ -49,21 +77,114 @@ func (c *conn) greet(ctx context.Context) bool {
 	}
 }
 
-// connect dials the server for a client that has sent its startup packet.
-func (c *conn) connect(ctx context.Context) {
-	err := c.owner.admit(c)
-	if err == nil {
-		c.server, err = c.owner.dial(ctx)
+// overTCP reports whether the client came over a network. A Unix socket has no TLS, as in PostgreSQL.
+func (c *conn) overTCP() bool { return c.owner.listener.Addr().Network() == "tcp" }
+
+// encrypt makes the client's connection a TLS one.
+func (c *conn) encrypt(plain net.Conn, direct bool) bool {
+	secure, binding, err := c.setup.tls.handshake(plain, direct)
+	c.owner.observer.Handshake("client", outcome(err))
+	if err != nil {
+		c.log.Info("TLS handshake failed", "error", err)
+		return false
 	}
-	var full *tooManyError
+	c.client, c.binding = secure, binding
+	c.session.Encrypted()
+	return true
+}
+
+// connect lets in a client that has sent its startup packet, and dials the server for it.
+func (c *conn) connect(ctx context.Context) {
+	s := c.session
+	packet := s.ToServer.Take()
+	c.user, c.database = s.params["user"], s.database()
+	if err := c.owner.census.admit(&c.setup.limits, c.user, c.database); err != nil {
+		var full *tooManyError
+		if errors.As(err, &full) {
+			s.fatal("53300", full.Error(), fmt.Sprintf("Raise %s in the proxy's configuration, or use fewer connections.", full.setting))
+		}
+		c.owner.observer.Login("over limit")
+		return
+	}
+	c.admitted = true
+	var as *identity
+	if c.setup.gate != nil {
+		p := newPeer(c.client, s.in)
+		secret, err := c.setup.gate.admit(ctx, p, c.user, c.binding)
+		if err != nil {
+			c.turnAway(err)
+			return
+		}
+		s.in = append([]byte(nil), p.rest...)
+		as = &identity{c.user, secret}
+	}
+	d := c.setup.dialer
+	if d.picky() {
+		s.suits = c.suits
+	}
+	a, err := d.arrive(ctx, packet, as)
+	if refused, ok := isRefusal(err); ok {
+		// The server's leg, not the client's: who is to blame is the configuration.
+		c.log.Error("the proxy cannot log in to the server for a client", "user", c.user, "error", refused)
+		c.owner.observer.Login("failed")
+		s.fatal(refused.Code, refused.Message, refused.Hint)
+		return
+	}
+	if err != nil {
+		c.log.Error("server cannot be reached", "upstream", d.upstream.String(), "error", err)
+		c.owner.observer.Login("no server")
+		s.ServerUnreachable(err)
+		return
+	}
+	c.server, c.host = a.Conn, a.host
+	s.ServerConnected()
+	if len(a.said) > 0 {
+		c.owner.observer.Bytes("server_to_client", len(a.said))
+		if err := s.FromServer(a.said); err != nil {
+			return // resume tells the caller
+		}
+		s.ToClient.copied()
+	}
+}
+
+// turnAway tells a client that the proxy's own authentication has failed.
+func (c *conn) turnAway(err error) {
+	refused, ok := isRefusal(err)
 	switch {
-	case errors.As(err, &full):
-		c.session.fatal("53300", full.Error(), "Raise limits.connections in the proxy's configuration, or use fewer connections.")
-	case err != nil:
-		c.log.Error("server cannot be reached", "upstream", c.owner.upstream.Address, "error", err)
-		c.session.ServerUnreachable(err)
+	case ok:
+		c.log.Warn("client is not let in", "user", c.user, "reason", refused.Message, "detail", refused.Log)
+		c.session.fatalDetail(refused)
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+		c.logLost(err) // psql closes to ask for the password
+		c.session.phase = ended
+		return
 	default:
-		c.session.ServerConnected()
+		c.log.Error("client cannot be authenticated", "user", c.user, "error", err)
+		c.session.fatal("08006", err.Error(), "See the proxy's log, and auth in its configuration.")
+	}
+	c.owner.observer.Login("failed")
+}
+
+// suits decides whether the server that a client has logged in to by itself will do, and remembers what it is.
+func (c *conn) suits(is role) error {
+	d := c.setup.dialer
+	d.roles.learn(c.host.Address, is, time.Now())
+	for _, want := range passes(d.attrs()) {
+		if is.suits(want) {
+			return nil
+		}
+	}
+	return &roleError{c.host.Address, is, d.attrs()}
+}
+
+// fatalDetail is fatal with all that a refusal has.
+func (s *Session) fatalDetail(e *auth.Error) {
+	s.fatal(e.Code, e.Message, e.Hint)
+	if e.Detail != "" {
+		s.ToClient.Take()
+		s.ToClient.encode(&pgproto3.ErrorResponse{
+			Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: e.Code, Message: e.Message, Detail: e.Detail, Hint: e.Hint,
+		})
 	}
 }
 
@@ -84,30 +205,8 @@ func (c *conn) logLost(err error) {
 	case errors.Is(err, io.EOF):
 		c.log.Debug("client closed the connection")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.log.Info("client took too long to log in", "limit", startupTimeout)
+		c.log.Info("client took too long to log in", "limit", c.setup.limits.StartupTime)
 	default:
 		c.log.Info("client connection lost", "error", err)
 	}
-}
-
-// cancel hands a CancelRequest to the server. The server closes the
-// connection when it has acted on it, and so do we for the client.
-func (c *conn) cancel(ctx context.Context) {
-	request := c.session.ToServer.Take()
-	server, err := c.owner.dial(ctx)
-	if err != nil {
-		c.log.Error("cancel request cannot be forwarded", "error", err)
-		return
-	}
-	defer server.Close()
-	_ = server.SetDeadline(time.Now().Add(dialTimeout))
-	if _, err := server.Write(request); err == nil {
-		_, _ = io.Copy(io.Discard, server)
-	}
-}
-
-// dial connects to the server.
-func (s *Server) dial(ctx context.Context) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	return d.DialContext(ctx, s.upstream.Network, s.upstream.Address)
 }

@@ -12,24 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"tombstone/config"
-	"tombstone/policy"
 	"tombstone/rewrite"
 )
-
-// Options says how a Server is to work.
-type Options struct {
-	Listen         config.Address
-	Upstream       config.Upstream
-	Policy         *policy.Policy
-	CatalogMaxAge  time.Duration // how long what is known of a database's relations is trusted
-	StatementBytes int           // largest statement read, in bytes
-	Connections    int           // most sessions at a time, 0 for no limit
-	Loops          int           // event loops for connections without TLS, where there are any; 0 to choose, -1 for none
-	Literals       bool          // show literals in logged SQL
-	Log            *slog.Logger  // nil for slog.Default
-	Observer       Observer      // nil for none
-}
 
 // planCacheBytes bounds the memory for plans of statements seen before, in
 // bytes, for all sessions together.
@@ -38,32 +22,29 @@ const planCacheBytes = 32 << 20
 // Server accepts clients and owns their sessions.
 type Server struct {
 	listener net.Listener
-	upstream config.Upstream
+	setup    atomic.Pointer[setup]
+	rules    atomic.Pointer[Rules]
 	settings Settings
 	observer Observer
 	log      *slog.Logger
-	limit    int64
 	loops    loops
 
-	open    atomic.Int64 // sessions with a server connection, or about to have one
-	serial  atomic.Uint64
-	clients gosync.WaitGroup
+	reloading gosync.Mutex
+	draining  atomic.Bool
+	census    census
+	keys      keys
+	threads   threads // the sessions that goroutines drive
+	serial    atomic.Uint64
+	clients   gosync.WaitGroup
 }
 
 // Listen binds the address. A port or socket that is in use is an error that
 // says so.
 func Listen(o Options) (*Server, error) {
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
-	if o.Observer == nil {
-		o.Observer = silent{}
-	}
-	if o.CatalogMaxAge <= 0 {
-		o.CatalogMaxAge = 30 * time.Second
-	}
-	if o.StatementBytes <= 0 {
-		o.StatementBytes = 16 << 20
+	o.complete()
+	n, err := newSetup(o)
+	if err != nil {
+		return nil, err
 	}
 	if o.Listen.Network == "unix" {
 		removeStale(o.Listen.Address)
@@ -88,18 +69,13 @@ func Listen(o Options) (*Server, error) {
 		_ = l.Close()
 		return nil, err
 	}
-	return &Server{
-		listener: l,
-		upstream: o.Upstream,
-		observer: o.Observer,
-		log:      o.Log,
-		limit:    int64(o.Connections),
-		loops:    loops,
-		settings: Settings{
-			Policy: o.Policy, Snapshots: NewSnapshots(o.CatalogMaxAge), Plans: rewrite.NewCache(planCacheBytes), StatementBytes: o.StatementBytes,
-			Literals: o.Literals, Log: o.Log, Observer: o.Observer, Now: time.Now,
-		},
-	}, nil
+	s := &Server{listener: l, observer: o.Observer, log: o.Log, loops: loops}
+	s.setup.Store(n)
+	s.rules.Store(newRules(&o, nil, nil))
+	s.settings = Settings{
+		Current: &s.rules, Plans: rewrite.NewCache(planCacheBytes), Log: o.Log, Observer: o.Observer, Now: time.Now,
+	}
+	return s, nil
 }
 
 // removeStale removes the socket of a process that is gone: one that nobody
@@ -122,14 +98,20 @@ func removeStale(path string) {
 // Addr returns the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Serve accepts clients until ctx is done, then ends every session with
-// 57P01 and returns nil when the last is gone.
+// Serve accepts clients until ctx is done. Then sessions end between transactions, by 57P01, and after Options.Drain those
+// that are left, too. It returns nil when the last is gone.
 func (s *Server) Serve(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() })
+	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	stop := context.AfterFunc(ctx, func() {
+		_ = s.listener.Close()
+		s.drain(hard, cut)
+	})
 	defer stop()
-	s.loops.endOn(ctx)
+	s.loops.endOn(hard)
 	defer s.loops.stop()
 	defer s.clients.Wait()
+	go s.sweep(hard) // ends with it
 	pause := time.Duration(0)
 	for {
 		client, err := s.listener.Accept()
@@ -151,24 +133,27 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 		pause = 0
 		s.clients.Add(1)
-		go s.serve(ctx, client)
+		go s.serve(ctx, hard, client)
 	}
 }
 
 // serve runs one client's session to its end, or until an event loop has
-// taken it over.
-func (s *Server) serve(ctx context.Context, client net.Conn) {
+// taken it over. Before it is logged in it ends when ctx does; after that, with hard.
+func (s *Server) serve(ctx, hard context.Context, client net.Conn) {
 	s.observer.ConnectionOpened()
 	log := s.log.With("connection", s.serial.Add(1), "client", client.RemoteAddr().String())
 	settings := s.settings
 	settings.Log = log
-	c := &conn{owner: s, log: log, client: client, started: time.Now(), session: NewSession(&settings)}
+	c := &conn{owner: s, setup: s.setup.Load(), log: log, client: client, started: time.Now(), session: NewSession(&settings)}
+	if t, ok := client.(*net.TCPConn); ok {
+		_ = t.SetKeepAliveConfig(c.setup.dialer.keepalive)
+	}
 	log.Debug("client connected")
 	if c.greet(ctx) {
 		if s.loops.adopt(c) {
 			return
 		}
-		c.run(ctx)
+		c.run(hard)
 	}
 	c.farewell()
 	c.finished()
@@ -177,28 +162,14 @@ func (s *Server) serve(ctx context.Context, client net.Conn) {
 // finished counts a session out. It is the last thing done for one.
 func (c *conn) finished() {
 	if c.admitted {
-		c.owner.open.Add(-1)
+		c.owner.census.leave(c.user, c.database)
+	}
+	if c.kept != "" {
+		c.owner.keys.remove(c.kept)
 	}
 	c.log.Debug("session ended", "seconds", time.Since(c.started).Seconds())
 	c.owner.observer.ConnectionClosed()
 	c.owner.clients.Done()
-}
-
-// tooManyError says that the proxy's own limit on connections is reached.
-type tooManyError struct{ limit int64 }
-
-func (e *tooManyError) Error() string {
-	return fmt.Sprintf("sorry, too many clients already: the proxy's limit is %d", e.limit)
-}
-
-// admit counts a session that is about to connect to the server.
-func (s *Server) admit(c *conn) error {
-	if n := s.open.Add(1); s.limit > 0 && n > s.limit {
-		s.open.Add(-1)
-		return &tooManyError{s.limit}
-	}
-	c.admitted = true
-	return nil
 }
 
 // PlanCache returns what the cache of plans has done and holds.
@@ -207,5 +178,6 @@ func (s *Server) PlanCache() rewrite.CacheStats { return s.settings.Plans.Stats(
 // Close frees the address of a server whose Serve is never called.
 func (s *Server) Close() error {
 	s.loops.stop()
+	s.setup.Load().gate.close()
 	return s.listener.Close()
 }

@@ -60,6 +60,24 @@ func (l loops) endOn(ctx context.Context) {
 	}
 }
 
+// drain has the loops end each session when its transaction has ended.
+func (l loops) drain() {
+	for _, one := range l.all {
+		one.post(one.drain)
+	}
+}
+
+// sweep has the loops end sessions that have been idle for so long.
+func (l loops) sweep(now time.Time, limit time.Duration) {
+	for _, one := range l.all {
+		one.post(func() {
+			for f := range one.flows {
+				f.sweep(now, limit)
+			}
+		})
+	}
+}
+
 // stop ends the loops, which must have no sessions any more.
 func (l loops) stop() {
 	for _, one := range l.all {
@@ -117,7 +135,8 @@ type loop struct {
 	ends        []*end // by descriptor
 	flows       map[*flow]struct{}
 	timed       map[*flow]struct{} // those with a deadline
-	over        bool               // the proxy stops: who comes now is told so
+	draining    bool               // the proxy stops: sessions end between transactions
+	over        bool               // it stops now: who comes is told so
 	stopping    bool
 	stopped     chan struct{}
 	alone       bool // there is one processor for everything
@@ -229,6 +248,15 @@ func (l *loop) tick(now time.Time) {
 	for f := range l.timed {
 		if now.After(f.deadline) {
 			f.expired()
+		}
+	}
+}
+
+func (l *loop) drain() {
+	l.draining = true
+	for f := range l.flows {
+		if f.session.Idle() {
+			f.shutdown()
 		}
 	}
 }

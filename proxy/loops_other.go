@@ -2,7 +2,10 @@
 
 package proxy
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // loops are the event loops, of which there are none here: goroutines drive
 // every session.
@@ -10,6 +13,8 @@ type loops struct{}
 
 func startLoops(int) (loops, error) { return loops{}, nil }
 
-func (loops) endOn(context.Context) {}
-func (loops) stop()                 {}
-func (loops) adopt(*conn) bool      { return false }
+func (loops) endOn(context.Context)          {}
+func (loops) stop()                          {}
+func (loops) drain()                         {}
+func (loops) sweep(time.Time, time.Duration) {}
+func (loops) adopt(*conn) bool               { return false }

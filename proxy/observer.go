@@ -13,6 +13,8 @@ type Observer interface {
 	RowsBuried(table string, n int64) // by a top-level DELETE or TRUNCATE
 	Rewrite(d time.Duration)          // time to plan one message's text
 	ParseFailure()                    // a text that the parser rejects
+	Handshake(side, result string)    // of TLS: "client" or "server"; "ok" or "failed"
+	Login(result string)              // "ok", "failed", "over limit", "no server"
 }
 
 // silent is the Observer where none is given.
@@ -26,3 +28,5 @@ func (silent) Table(string, string)     {}
 func (silent) RowsBuried(string, int64) {}
 func (silent) Rewrite(time.Duration)    {}
 func (silent) ParseFailure()            {}
+func (silent) Handshake(string, string) {}
+func (silent) Login(string)             {}

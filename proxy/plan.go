@@ -8,12 +8,17 @@ import (
 	"tombstone/rewrite"
 )
 
+// unseen is the plan of a text that was not looked at, because nothing is
+// protected.
+var unseen = new(rewrite.Plan)
+
 // plan decides what becomes of a text. It returns nil if that depends on
 // names that have to be read first; their reading has then begun, or begins
 // when the replies that are on their way have come.
 func (s *Session) plan(sql string) *rewrite.Plan {
+	s.reload()
 	if s.Policy.Empty() {
-		return &rewrite.Plan{}
+		return unseen
 	}
 	now := s.Now()
 	s.follow(now)

@@ -117,11 +117,15 @@ const (
 // table would really delete from the protected one that it means after
 // SET search_path.
 func (s *Session) check(name string) verdict {
+	s.reload()
+	p := s.statements[name]
 	if s.Policy.Empty() {
+		if pending, _ := s.parsing(name); pending == nil && p != nil && p.whole != nil && p.whole.Edited() {
+			return outdated // what it protects was protected once
+		}
 		return fine
 	}
 	s.follow(s.Now())
-	p := s.statements[name]
 	changing := (s.stale || s.reread) && !s.aborted()
 	if !changing && (p == nil || p.names == s.names) {
 		return fine
@@ -134,6 +138,9 @@ func (s *Session) check(name string) verdict {
 	case pending != nil:
 		s.drain()
 		return wait
+	case p == nil && s.blind, p != nil && p.whole == unseen:
+		// It was made when nothing was protected, so nobody knows what it does.
+		return outdated
 	case p == nil || p.whole == nil || !p.whole.Depends:
 		return fine
 	case changing && !s.queue.empty():

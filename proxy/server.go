@@ -80,7 +80,15 @@ func (s *Session) swallow() error {
 func (s *Session) login(part *wire.Part) error {
 	switch part.Type {
 	case 'Z':
+		if s.suits != nil {
+			if err := s.suits(s.role); err != nil {
+				s.fatal("08006", err.Error(), "Try again: the proxy asks another server first now.")
+				return ErrEnded
+			}
+		}
 		s.phase = ready
+		s.Observer.Login("ok")
+		s.Rules = s.Current.Load()
 		if s.Policy.Empty() {
 			s.status = 'I'
 			if err := s.pass(part); err != nil {
@@ -95,11 +103,17 @@ func (s *Session) login(part *wire.Part) error {
 		s.refresh()
 		return nil
 	case 'R':
-		const ok, saslFinal = 0, 12 // the kinds that want no answer
+		const ok, sasl, saslFinal = 0, 10, 12
 		f := wire.Read(part.Body())
 		kind := f.Int32()
 		s.asked = kind != ok && kind != saslFinal
+		if kind == sasl {
+			return s.mechanisms(part, &f)
+		}
+	case 'K':
+		s.key = string(part.Body())
 	case 'E':
+		s.Observer.Login("failed")
 		s.doomed = true
 	}
 	return s.pass(part)
@@ -119,6 +133,8 @@ func (s *Session) parameter(body []byte) {
 		s.encoding = string(value)
 	case "server_encoding":
 		s.serverEncoding = string(value)
+	case "in_hot_standby", "default_transaction_read_only":
+		s.role.note(string(name), string(value))
 	case "search_path": // reported from PostgreSQL 18 on
 		s.stale = true
 	}

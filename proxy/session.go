@@ -4,25 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgproto3/v2"
 
-	"tombstone/policy"
 	"tombstone/proxy/wire"
 	"tombstone/rewrite"
 )
 
-// Settings is what all sessions of a server share. It does not change.
+// Settings is what all sessions of a server share. It does not change, but for
+// where Current points.
 type Settings struct {
-	Policy         *policy.Policy
-	Snapshots      *Snapshots
-	Plans          *rewrite.Cache
-	StatementBytes int // largest text of a Query or Parse that is read
-	Literals       bool
-	Log            *slog.Logger
-	Observer       Observer
-	Now            func() time.Time
+	Current  *atomic.Pointer[Rules]
+	Plans    *rewrite.Cache
+	Log      *slog.Logger
+	Observer Observer
+	Now      func() time.Time
 }
 
 // Session is one client's connection as a state machine. Bytes of either side
@@ -30,15 +28,20 @@ type Settings struct {
 // and ToClient, which the caller empties. It is not safe for concurrent use.
 type Session struct {
 	*Settings
+	*Rules   // those that it goes by now; see reload
 	ToServer Output
 	ToClient Output
 
-	phase    phase
-	declined map[uint32]bool   // requests for encryption that were answered
-	params   map[string]string // of the startup packet
-	in       []byte            // client's bytes that cannot be handled yet
-	client   wire.Splitter
-	server   wire.Splitter
+	phase   phase
+	secrecy secrecy
+	asks    map[uint32]bool   // requests for encryption that were answered
+	params  map[string]string // of the startup packet
+	key     string            // what a cancel request must bear: BackendKeyData's body
+	role    role              // the server's, as far as it has told
+	suits   func(role) error  // whether a server of that role will do, nil if any will
+	in      []byte            // client's bytes that cannot be handled yet
+	client  wire.Splitter
+	server  wire.Splitter
 
 	queue    queue
 	status   byte   // transaction status of the last ReadyForQuery: I, T, E
@@ -47,6 +50,7 @@ type Session struct {
 	copying  bool   // the server waits for COPY data
 	eaten    int    // Syncs that the server read, or will not, as part of a COPY that is not over
 	asked    bool   // the server waits for the client's answer about authentication
+	binds    bool   // the server and the client could each bind the login to TLS, and not to the same
 	firstRFQ []byte // held back until the names are known
 	doomed   bool   // the server said FATAL, or the client was told of an end
 	over     bool   // the client said Terminate
@@ -73,6 +77,8 @@ type Session struct {
 	own    uint64 // how many of the changes since then are its own
 	behind bool   // the open transaction's snapshot is older than the names that the server goes by
 
+	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
+
 	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
 
 	encoding, serverEncoding string // client_encoding, server_encoding
@@ -92,6 +98,7 @@ type phase uint8
 
 const (
 	starting   phase = iota // the client's startup packet is awaited
+	encrypting              // the caller makes the client's connection a TLS one
 	dialing                 // the caller connects to the server
 	canceling               // the caller hands a CancelRequest over
 	logging                 // authentication, up to the first ReadyForQuery
@@ -114,7 +121,7 @@ var ErrEnded = errors.New("the session has ended")
 
 // NewSession makes a session for a client that has just connected.
 func NewSession(s *Settings) *Session {
-	n := &Session{Settings: s, status: 'I', batches: 1, scratch: new(rewrite.Scratch)}
+	n := &Session{Settings: s, Rules: s.Current.Load(), status: 'I', batches: 1, scratch: new(rewrite.Scratch)}
 	n.client.Head = n.clientHead
 	n.server.Head = n.serverHead
 	n.statements = map[string]*prepared{}
@@ -123,6 +130,13 @@ func NewSession(s *Settings) *Session {
 	n.utilities = map[string]utility{}
 	return n
 }
+
+// WantsTLS reports that the client has been told to begin TLS: the caller sends
+// what there is to send, does the handshake, and calls Encrypted.
+func (s *Session) WantsTLS() bool { return s.phase == encrypting }
+
+// Encrypted says that what the client sends comes through TLS from now on.
+func (s *Session) Encrypted() { s.phase, s.secrecy = starting, encrypted }
 
 // WantsServer reports that the startup packet has been read: the caller is to
 // connect to the server, then call ServerConnected or ServerUnreachable.
@@ -135,6 +149,12 @@ func (s *Session) WantsCancel() bool { return s.phase == canceling }
 // Ready reports that the client has been let in.
 func (s *Session) Ready() bool {
 	return s.phase == replicates || s.phase == ready && s.firstRFQ == nil
+}
+
+// Idle reports that the session could end here and lose nothing: the client
+// waits for no reply, and no transaction is open.
+func (s *Session) Idle() bool {
+	return s.Ready() && s.phase == ready && s.status == 'I' && !s.batch && s.queue.empty() && !s.Held() && !s.client.Partial() && s.eaten == 0
 }
 
 // Held reports that the client's bytes cannot be handled now: the caller
@@ -194,11 +214,20 @@ func (s *Session) clientMidMessage() bool { return s.serverSink == forward && s.
 
 // Shutdown ends the session because the proxy stops.
 func (s *Session) Shutdown() {
+	s.close("57P01", "terminating connection because the proxy is shutting down")
+}
+
+// TooIdle ends the session because nothing has come for too long.
+func (s *Session) TooIdle() {
+	s.close("57P05", "terminating connection due to idle-session timeout of the proxy")
+}
+
+func (s *Session) close(code, message string) {
 	if s.phase == ended || s.phase == starting || s.doomed || s.clientMidMessage() {
 		s.phase = ended
 		return
 	}
-	s.fatal("57P01", "terminating connection because the proxy is shutting down", "")
+	s.fatal(code, message, "")
 }
 
 // fatal tells the client why its session ends.
@@ -285,6 +314,12 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 			}
 			p = p[n:]
 			continue
+		case encrypting:
+			// Somebody between the client and us may have put it there, to have it read as if it had come encrypted.
+			s.Log.Warn("unencrypted data after a request for TLS")
+			s.ToClient.Take()
+			s.phase = ended
+			return nil, ErrEnded
 		case dialing, canceling:
 			return p, nil
 		case replicates:

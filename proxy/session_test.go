@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,8 +46,10 @@ func newTable(t testing.TB) *table {
 		t.Fatal(err)
 	}
 	now := time.Unix(1, 0)
+	rules := &atomic.Pointer[Rules]{}
+	rules.Store(&Rules{Policy: policy.New(c.Tables, c.Bodies), Snapshots: NewSnapshots(time.Hour), StatementBytes: 1 << 20, MessageBytes: 1 << 30})
 	return &table{t: t, Session: NewSession(&Settings{
-		Policy: policy.New(c.Tables, c.Bodies), Snapshots: NewSnapshots(time.Hour), Plans: rewrite.NewCache(1 << 20), StatementBytes: 1 << 20,
+		Current: rules, Plans: rewrite.NewCache(1 << 20),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Observer: silent{}, Now: func() time.Time { return now },
 	})}
 }

@@ -8,6 +8,16 @@ import (
 	"tombstone/proxy/wire"
 )
 
+// secrecy says how a client's connection stands to TLS.
+type secrecy uint8
+
+const (
+	declined  secrecy = iota // there is none here
+	offered                  // it may ask for TLS
+	demanded                 // it must
+	encrypted                // it has
+)
+
 // startup handles the packets that come before typed messages and returns
 // how many bytes it used, 0 if more are needed.
 func (s *Session) startup(p []byte) (int, error) {
@@ -21,16 +31,21 @@ func (s *Session) startup(p []byte) (int, error) {
 	packet := p[:size]
 	switch {
 	case code == wire.SSLRequest, code == wire.GSSENCRequest:
-		// One byte, outside any message: no encryption here. The client goes
-		// on without or closes, as its sslmode says. Each is asked once.
-		if s.declined[code] {
+		// Each is asked once, and answered by one byte outside any message. Where the answer is no, the client goes
+		// on without or closes, as its sslmode says.
+		if s.asks[code] || s.secrecy == encrypted {
 			return 0, s.violation(fmt.Errorf("encryption was requested twice"))
 		}
-		if s.declined == nil {
-			s.declined = map[uint32]bool{}
+		if s.asks == nil {
+			s.asks = map[uint32]bool{}
 		}
-		s.declined[code] = true
-		s.ToClient.add('N')
+		s.asks[code] = true
+		if code == wire.SSLRequest && s.secrecy != declined {
+			s.ToClient.add('S')
+			s.phase = encrypting
+		} else {
+			s.ToClient.add('N')
+		}
 		return size, nil
 	case code == wire.CancelRequest:
 		// The key in it is the server's own, since BackendKeyData passes
@@ -40,6 +55,10 @@ func (s *Session) startup(p []byte) (int, error) {
 		return size, nil
 	case code>>16 != 3:
 		s.fatal("0A000", fmt.Sprintf("unsupported frontend protocol %d.%d: server supports 3.0 to 3.2", code>>16, code&0xffff), "")
+		return size, ErrEnded
+	}
+	if s.secrecy == demanded {
+		s.fatal("28000", "this proxy takes connections with TLS only", "Connect with sslmode=require or a stronger one.")
 		return size, ErrEnded
 	}
 	params, ok := startupParams(packet[8:])

@@ -109,7 +109,7 @@ func (o *demoOptions) run(ctx context.Context, s stdio, out *screen, c *cluster.
 	if err != nil {
 		return err
 	}
-	service, err := start(settings, logger(s.err, settings.Log))
+	service, err := start(settings, logger(s.err, settings.Log.Format, settings.Log.Level), nil)
 	if err != nil {
 		return err
 	}
@@ -146,6 +146,7 @@ tables:
   - {name: public.orders, retention: 30d}
   - {name: public.order_items, retention: 30d}
   - {name: public.memberships, retention: 30d}
+drain: 0s
 log: %s
 `, addressOr(o.listen, usualListen), addressOr(o.admin, usualAdmin), port, log)
 	c, err := config.Parse("demo", []byte(text))

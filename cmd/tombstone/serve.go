@@ -10,7 +10,6 @@ import (
 
 	"tombstone/admin"
 	"tombstone/config"
-	"tombstone/policy"
 	"tombstone/proxy"
 )
 
@@ -34,7 +33,9 @@ func serve(ctx context.Context, s stdio, args []string) error {
 		_, err := fmt.Fprintf(s.out, "%s is valid: %d table entries\n", c.File, len(c.Tables))
 		return err
 	}
-	service, err := start(c, logger(s.err, c.Log))
+	level := new(slog.LevelVar)
+	level.Set(c.Log.Level)
+	service, err := start(c, logger(s.err, c.Log.Format, level), level)
 	if err != nil {
 		return err
 	}
@@ -52,9 +53,9 @@ func plainly(s stdio, err error) error {
 	return errSilent
 }
 
-func logger(w io.Writer, c config.Log) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.Level}
-	if c.Format == "json" {
+func logger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
@@ -62,28 +63,34 @@ func logger(w io.Writer, c config.Log) *slog.Logger {
 
 // service is a proxy and its admin endpoint, bound and ready to run.
 type service struct {
-	log   *slog.Logger
-	proxy *proxy.Server
-	admin *admin.Server // nil if there is none
+	log      *slog.Logger
+	proxy    *proxy.Server
+	admin    *admin.Server // nil if there is none
+	reloader *reloader
 }
 
-// start binds both addresses, so that whoever sees it return can connect.
-func start(c *config.Config, log *slog.Logger) (*service, error) {
+// start binds both addresses, so that whoever sees it return can connect. level is the log's, which follows the
+// configuration; nil if nothing is to be read again.
+func start(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*service, error) {
 	metrics := admin.NewMetrics(version, commit)
-	p, err := proxy.Listen(proxy.Options{
-		Listen: c.Listen, Upstream: c.Upstream, Policy: policy.New(c.Tables, c.Bodies),
-		CatalogMaxAge: c.Catalog.MaxAge, StatementBytes: c.Limits.StatementBytes, Connections: c.Limits.Connections,
-		Literals: c.Log.Literals, Log: log, Observer: metrics,
-	})
+	o := proxy.From(c)
+	o.Log, o.Observer = log, metrics
+	p, err := proxy.Listen(o)
 	if err != nil {
 		return nil, err
 	}
 	metrics.ReadPlanCache(func() admin.PlanCache { return admin.PlanCache(p.PlanCache()) })
 	v := &service{log: log, proxy: p}
+	if level != nil {
+		v.reloader = &reloader{file: c.File, config: c, proxy: p, level: level, metrics: metrics, log: log}
+	}
 	log.Info("proxy listens", "address", p.Addr().String(), "upstream", c.Upstream.String(), "tables", len(c.Tables), "version", version)
 	if c.Admin != "" {
-		v.admin, err = admin.NewServer(c.Admin, metrics, func(ctx context.Context) error {
-			return admin.Ping(ctx, c.Upstream.Network, c.Upstream.Address)
+		v.admin, err = admin.NewServer(c.Admin, metrics, c.PProf, func(ctx context.Context) error {
+			if p.Draining() {
+				return errors.New("the proxy is stopping")
+			}
+			return p.Ping(ctx, admin.Ping)
 		})
 		if err != nil {
 			_ = p.Close()
@@ -94,15 +101,21 @@ func start(c *config.Config, log *slog.Logger) (*service, error) {
 	return v, nil
 }
 
-// run serves until ctx is done or one of the two fails; then both stop.
+// run serves until ctx is done or one of the two fails; then both stop, the admin endpoint last: while sessions
+// come to their ends it says that the proxy is not ready.
 func (v *service) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	last, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	var wait sync.WaitGroup
 	var proxyErr, adminErr error
-	wait.Go(func() { proxyErr = v.proxy.Serve(ctx); cancel() })
+	wait.Go(func() { proxyErr = v.proxy.Serve(ctx); cancel(); end() })
+	if v.reloader != nil {
+		wait.Go(func() { v.reloader.run(ctx) })
+	}
 	if v.admin != nil {
-		wait.Go(func() { adminErr = v.admin.Serve(ctx); cancel() })
+		wait.Go(func() { adminErr = v.admin.Serve(last); cancel() })
 	}
 	wait.Wait()
 	v.log.Info("stopped")

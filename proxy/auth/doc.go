@@ -23,8 +23,7 @@
 //
 // Bytes: bodies of messages, without type and length. No socket, no clock; randomness is an io.Reader.
 //
-//	users, err := auth.ParseUsers("users.txt", content)     // or auth.ParseSecret of what auth_query answered
-//	secret, _ := users.Secret(user)                         // unknown: the zero Secret, which nobody can prove to know
+//	secret, err := auth.ParseSecret(text)                   // of a users file or a query; unknown users: the zero Secret, which nobody can prove to know
 //	gate := auth.NewServer(user, secret, mock, binding, rand.Reader)
 //	..                                                      // AuthenticationSASL with gate.Mechanisms()
 //	challenge, err := gate.Start(body)                      // of SASLInitialResponse; challenge: AuthenticationSASLContinue

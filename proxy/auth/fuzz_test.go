@@ -121,18 +121,3 @@ func FuzzLogin(f *testing.F) {
 		}
 	})
 }
-
-// FuzzUsers: whatever a users file holds, it is read or refused, and no refusal quotes the secret.
-func FuzzUsers(f *testing.F) {
-	f.Add("\"a\" \"b\"\n; c\n\"d\"\"e\" \"" + testVerifier + "\" rest\n")
-	f.Add("\"a\" \"md5\x00\"\r\n\"a\" \"")
-	f.Fuzz(func(t *testing.T, content string) {
-		users, err := ParseUsers("users.txt", []byte(content))
-		if (users == nil) == (err == nil) {
-			t.Fatalf("%v, %v", users, err)
-		}
-		if err != nil && !strings.HasPrefix(err.Error(), "users.txt:") {
-			t.Fatalf("an error without file and line: %v", err)
-		}
-	})
-}

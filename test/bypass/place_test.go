@@ -19,7 +19,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tombstone/config"
-	"tombstone/policy"
 	"tombstone/proxy"
 )
 
@@ -84,10 +83,10 @@ func startProxy(t *testing.T, r *running, tables string) string {
 		t.Fatal(err)
 	}
 	log := &journal{}
-	s, err := proxy.Listen(proxy.Options{
-		Listen: config.Address{Network: "tcp", Address: "127.0.0.1:0"}, Upstream: cfg.Upstream, Policy: policy.New(cfg.Tables, cfg.Bodies),
-		CatalogMaxAge: time.Hour, StatementBytes: 1 << 20, Log: slog.New(slog.NewTextHandler(log, nil)),
-	})
+	o := proxy.From(cfg)
+	o.Listen = config.Address{Network: "tcp", Address: "127.0.0.1:0"}
+	o.CatalogMaxAge, o.Drain, o.Limits.StatementBytes, o.Log = time.Hour, 0, 1<<20, slog.New(slog.NewTextHandler(log, nil))
+	s, err := proxy.Listen(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -239,7 +239,7 @@ func TestProxyStops(t *testing.T) {
 // The proxy's own limit on connections, and the server's.
 func TestTooManyClients(t *testing.T) {
 	db := database(t)
-	f := startBefore(t, server, shopTables, func(o *proxy.Options) { o.Connections = 2 })
+	f := startBefore(t, server, shopTables, func(o *proxy.Options) { o.Limits.Connections = 2 })
 	one := open(t, f.dsn(db))
 	open(t, f.dsn(db))
 	if _, err := pgconn.Connect(within(t), f.dsn(db)); code(err) != "53300" {

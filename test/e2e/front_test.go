@@ -14,7 +14,6 @@ import (
 
 	"tombstone/cluster"
 	"tombstone/config"
-	"tombstone/policy"
 	"tombstone/proxy"
 )
 
@@ -55,12 +54,9 @@ func startBefore(t *testing.T, c *cluster.Cluster, tables string, change func(*p
 		t.Fatal(err)
 	}
 	log := &journal{}
-	o := proxy.Options{
-		Listen:   config.Address{Network: "tcp", Address: "127.0.0.1:0"},
-		Upstream: cfg.Upstream, Policy: policy.New(cfg.Tables, cfg.Bodies),
-		CatalogMaxAge: time.Hour, StatementBytes: cfg.Limits.StatementBytes,
-		Literals: true, Log: slog.New(slog.NewTextHandler(log, nil)),
-	}
+	o := proxy.From(cfg)
+	o.Listen = config.Address{Network: "tcp", Address: "127.0.0.1:0"}
+	o.CatalogMaxAge, o.Drain, o.Literals, o.Log = time.Hour, 0, true, slog.New(slog.NewTextHandler(log, nil))
 	if change != nil {
 		change(&o)
 	}

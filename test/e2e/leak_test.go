@@ -112,6 +112,8 @@ func TestNothingIsLeft(t *testing.T) {
 	warm.stop()
 
 	f := start(t, shopTables)
+	session(t, f, db) // so that all that serves is there to be counted
+	eventually(t, "the first session is over", func() bool { return backends(t, db) == "0" })
 	old := goleak.IgnoreCurrent()
 	descriptors := countDescriptors(t)
 	routines := runtime.NumGoroutine()

@@ -14,7 +14,6 @@ import (
 
 	"tombstone/cluster"
 	"tombstone/config"
-	"tombstone/policy"
 	"tombstone/proxy"
 )
 
@@ -112,12 +111,10 @@ func (s *Stage) listen(tables string) error {
 	if err != nil {
 		return err
 	}
-	p, err := proxy.Listen(proxy.Options{
-		Listen:   config.Address{Network: "tcp", Address: "127.0.0.1:0"},
-		Upstream: cfg.Upstream, Policy: policy.New(cfg.Tables, cfg.Bodies),
-		CatalogMaxAge: time.Hour, StatementBytes: cfg.Limits.StatementBytes,
-		Literals: true, Log: slog.New(slog.NewTextHandler(s.log, nil)),
-	})
+	o := proxy.From(cfg)
+	o.Listen = config.Address{Network: "tcp", Address: "127.0.0.1:0"}
+	o.CatalogMaxAge, o.Drain, o.Literals, o.Log = time.Hour, 0, true, slog.New(slog.NewTextHandler(s.log, nil))
+	p, err := proxy.Listen(o)
 	if err != nil {
 		return err
 	}

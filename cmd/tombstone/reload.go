@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"tombstone/admin"
+	"tombstone/config"
+	"tombstone/proxy"
+)
+
+// watchTime is how often the configuration's files are looked at. A change counts when it is still the same at the next
+// look: a certificate and its key are seldom renewed in one step.
+const watchTime = 2 * time.Second
+
+// reloader follows the configuration: its file and the files that it names.
+//
+// The files are looked at again and again rather than watched. Kubernetes renews a mounted file by pointing a link
+// elsewhere, editors put another file in its place, and network file systems tell nothing; a look sees all of that.
+type reloader struct {
+	file    string
+	config  *config.Config // the one that is in force
+	proxy   *proxy.Server
+	level   *slog.LevelVar
+	metrics *admin.Metrics
+	log     *slog.Logger
+
+	loaded map[string]stamp // of the files when they were read last
+	seen   map[string]stamp // at the last look
+}
+
+// stamp tells one state of a file from another. The zero stamp is that of a file that is not there.
+type stamp struct {
+	device, inode uint64
+	size          int64
+	changed       time.Time
+}
+
+func (r *reloader) look() map[string]stamp {
+	stamps := map[string]stamp{}
+	for _, file := range append(r.config.Files(), r.file) {
+		info, err := os.Stat(file)
+		if err != nil {
+			stamps[file] = stamp{}
+			continue
+		}
+		s := stamp{size: info.Size(), changed: info.ModTime()}
+		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+			s.device, s.inode = uint64(sys.Dev), sys.Ino
+		}
+		stamps[file] = s
+	}
+	return stamps
+}
+
+// run reloads at SIGHUP and when a file has changed, until ctx is done.
+func (r *reloader) run(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	tick := time.NewTicker(watchTime)
+	defer tick.Stop()
+	r.loaded = r.look()
+	r.seen = r.loaded
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			r.reload("SIGHUP")
+		case <-tick.C:
+			r.tick()
+		}
+	}
+}
+
+func (r *reloader) tick() {
+	now := r.look()
+	settled := maps.Equal(now, r.seen)
+	r.seen = now
+	if settled && !maps.Equal(now, r.loaded) {
+		r.reload("a file has changed")
+	}
+}
+
+// reload reads everything anew and swaps it whole. What is wrong changes nothing.
+func (r *reloader) reload(why string) {
+	r.loaded = r.look()
+	c, err := config.Load(r.file)
+	if err == nil {
+		err = r.proxy.Reload(proxy.From(c))
+	}
+	r.metrics.Reloaded(err == nil)
+	if err != nil {
+		r.log.Error("the configuration is not reloaded, the old one stays in force", "because", why, "error", err)
+		return
+	}
+	r.level.Set(c.Log.Level)
+	if late := restartOnly(r.config, c); len(late) > 0 {
+		r.log.Warn("some settings take effect at the next start only", "settings", strings.Join(late, ", "))
+	}
+	r.config = c
+	r.loaded = r.look() // it may name other files now
+	r.seen = r.loaded
+	r.log.Info("configuration reloaded", "because", why, "tables", len(c.Tables))
+}
+
+// restartOnly lists settings that differ and are read at the start only.
+func restartOnly(before, now *config.Config) []string {
+	var list []string
+	for _, s := range []struct {
+		name    string
+		differs bool
+	}{
+		{"listen", before.Listen != now.Listen},
+		{"admin", before.Admin != now.Admin},
+		{"pprof", before.PProf != now.PProf},
+		{"loops", before.Loops != now.Loops},
+		{"log.format", before.Log.Format != now.Log.Format},
+	} {
+		if s.differs {
+			list = append(list, s.name)
+		}
+	}
+	return list
+}

@@ -1,0 +1,45 @@
+package proxy
+
+import (
+	"tombstone/policy"
+)
+
+// Rules is what sessions go by and a reload can change. It does not change itself; another takes its place, and each
+// session follows at its next statement.
+type Rules struct {
+	Policy         *policy.Policy
+	Snapshots      *Snapshots
+	StatementBytes int // largest text of a Query or Parse that is read
+	MessageBytes   int // largest message that a client may send
+	Literals       bool
+}
+
+// reload goes over to the newest rules. It is called before a statement is planned, or a prepared one is run.
+//
+// Without it, a table that the operator has just protected would be deleted from for as long as sessions stay open.
+func (s *Session) reload() {
+	now := s.Current.Load()
+	if now == s.Rules {
+		return
+	}
+	before := s.Rules
+	s.Rules = now
+	if now.Snapshots == before.Snapshots {
+		return
+	}
+	s.names++
+	s.stale, s.reread, s.digest = true, true, digest{}
+	s.blind = s.blind || before.Policy.Empty()
+	set, seen, _ := now.Snapshots.current(s.databaseNow(), s.Now())
+	switch {
+	case set != nil && !s.private && s.status == 'I':
+		s.env.Set, s.seen = set, seen
+	case s.env.Set != nil: // until the server has been asked, which a text that names anything waits for
+		s.env.Set = s.env.Set.Under(now.Policy)
+	default:
+		s.env.Set = now.Policy.Unknown(s.database())
+	}
+	s.begun, s.own = now.Snapshots.changes(s.databaseNow()), 0
+	s.env.Dirty = s.env.Dirty || s.status != 'I' // what ends a transaction that has failed comes before the server can be asked
+	s.named()
+}
