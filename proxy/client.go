@@ -171,7 +171,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("a FunctionCall message without a function"))
 		}
-		if !s.Policy.Empty() && runner(oid) {
+		if s.looks() && runner(oid) {
 			s.clientSink = discard
 			s.sendFunctionRefused()
 			return true, nil

@@ -17,7 +17,7 @@ var unseen = new(rewrite.Plan)
 // when the replies that are on their way have come.
 func (s *Session) plan(sql string) *rewrite.Plan {
 	s.reload()
-	if s.Policy.Empty() {
+	if !s.looks() {
 		return unseen
 	}
 	now := s.Now()

@@ -118,14 +118,11 @@ const (
 // SET search_path.
 func (s *Session) check(name string) verdict {
 	s.reload()
-	p := s.statements[name]
-	if s.Policy.Empty() {
-		if pending, _ := s.parsing(name); pending == nil && p != nil && p.whole != nil && p.whole.Edited() {
-			return outdated // what it protects was protected once
-		}
+	if !s.looks() {
 		return fine
 	}
 	s.follow(s.Now())
+	p := s.statements[name]
 	changing := (s.stale || s.reread) && !s.aborted()
 	if !changing && (p == nil || p.names == s.names) {
 		return fine
@@ -165,7 +162,7 @@ func (s *Session) check(name string) verdict {
 // Without it, a prepared SELECT set_config('search_path', $1, false) would
 // change what names mean when it is run again, and nobody would ask.
 func (s *Session) bound(port, name string) {
-	if s.Policy.Empty() {
+	if !s.looks() {
 		return
 	}
 	c := rewrite.Changes(0)

@@ -59,7 +59,7 @@ func (s *Session) tag(r *request, part *wire.Part, st *rewrite.Stmt, p *prepared
 			delete(s.statements, keyOf(st.Deallocate))
 		case st.ForgetAll:
 			clear(s.statements)
-			s.blind = false
+			s.blind, s.wary = false, false
 		}
 	}
 	if p == nil || p.tag == rewrite.TagAsSent {

@@ -77,6 +77,7 @@ type Session struct {
 	own    uint64 // how many of the changes since then are its own
 	behind bool   // the open transaction's snapshot is older than the names that the server goes by
 
+	wary  bool // nothing is protected, but there may be prepared statements from when something was
 	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
 
 	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
