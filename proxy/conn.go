@@ -109,7 +109,11 @@ func (c *conn) run(ctx context.Context) {
 	c.since = time.Now()
 	c.owner.threads.add(c)
 	defer c.owner.threads.remove(c)
-	c.readers.Go(c.readServer)
+	waiting := !c.session.Ready()
+	if !waiting { // the server asked for nothing
+		c.letIn()
+	}
+	c.readers.Go(func() { c.readServer(waiting) })
 	c.readClient()
 	c.end()
 	_ = c.server.Close()
@@ -179,13 +183,12 @@ func (c *conn) flushBoth() bool {
 	return c.toClient.flush(c.client) == nil
 }
 
-// readServer feeds the session with what the server sends.
-func (c *conn) readServer() {
+// readServer feeds the session with what the server sends. The client is waiting to be let in, or has been.
+func (c *conn) readServer(waiting bool) {
 	defer close(c.serverDone)
 	defer c.recover(c.end)
 	defer c.end()
 	buf := make([]byte, readSize)
-	waiting := true
 	for {
 		n, err := c.server.Read(buf)
 		if n > 0 {
@@ -195,8 +198,7 @@ func (c *conn) readServer() {
 			ended := c.session.FromServer(buf[:n])
 			if waiting && c.session.Ready() {
 				waiting = false
-				c.loggedIn()
-				_ = c.client.SetReadDeadline(time.Time{})
+				c.letIn()
 			}
 			if ended == nil && c.leaving && c.session.Idle() {
 				c.session.Shutdown()
@@ -242,6 +244,12 @@ func (c *conn) end() {
 	_ = c.client.SetDeadline(time.Unix(1, 0))
 	_ = c.server.SetReadDeadline(time.Unix(1, 0))
 	_ = c.server.SetWriteDeadline(time.Now().Add(farewellTime))
+}
+
+// letIn lifts the limit on the time that logging in takes.
+func (c *conn) letIn() {
+	c.loggedIn()
+	_ = c.client.SetReadDeadline(time.Time{})
 }
 
 // loggedIn notes that the client has been let in.

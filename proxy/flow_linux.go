@@ -63,7 +63,7 @@ func (l *loop) add(c *conn, client, server int) {
 		f.shutdown()
 		return
 	}
-	f.settle()
+	f.after(nil) // it may have been let in already
 }
 
 // expire sets the flow's deadline; the zero time is none.
