@@ -44,6 +44,7 @@ type conn struct {
 	leaving bool      // the proxy stops: the session ends between transactions
 	moved   bool      // something has come since the last sweep
 	since   time.Time // the last sweep at which something had
+	asked   time.Time // when the server was sent what it has not answered; zero if it has
 
 	toClient, toServer outbox
 
@@ -148,10 +149,17 @@ func (c *conn) readClient() {
 }
 
 func (c *conn) feedClient(p []byte) bool {
+	begun := time.Now()
 	c.mu.Lock()
 	c.moved = true
 	err := c.session.FromClient(p)
+	if c.asked.IsZero() && !c.session.ToServer.Empty() {
+		c.asked = time.Now()
+	}
 	c.collect()
+	if !c.session.Held() {
+		defer func() { c.owner.timing.Own.Add(time.Since(begun)) }()
+	}
 	for err == nil && c.session.Held() && !c.over {
 		c.mu.Unlock()
 		if !c.flushBoth() {
@@ -194,7 +202,12 @@ func (c *conn) readServer(waiting bool) {
 		if n > 0 {
 			c.owner.observer.Bytes("server_to_client", n)
 			c.mu.Lock()
+			begun := time.Now()
 			c.moved = true
+			if !c.asked.IsZero() {
+				c.owner.timing.Wait.Add(begun.Sub(c.asked))
+				c.asked = time.Time{}
+			}
 			ended := c.session.FromServer(buf[:n])
 			if waiting && c.session.Ready() {
 				waiting = false
@@ -216,6 +229,7 @@ func (c *conn) readServer(waiting bool) {
 			if c.toClient.flush(c.client) != nil || ended != nil {
 				return
 			}
+			c.owner.timing.Own.Add(time.Since(begun))
 		}
 		if err != nil {
 			c.mu.Lock()

@@ -22,6 +22,7 @@ type flow struct {
 	server   end
 	state    flowState
 	deadline time.Time // of logging in, or of the farewell
+	asked    time.Time // when the server was sent what it has not answered; zero if it has
 	moved    bool      // something has come since the last sweep
 	since    time.Time // the last sweep at which something had
 	said     bool      // the client has been sent everything
@@ -117,16 +118,28 @@ func (f *flow) took(e *end, p []byte) {
 		return
 	}
 	f.moved = true
+	begun := time.Now()
+	timing := f.conn.owner.timing
+	if e == &f.server && !f.asked.IsZero() {
+		timing.Wait.Add(begun.Sub(f.asked))
+		f.asked = time.Time{}
+	}
 	l := f.loop
 	s := f.session
 	s.scratch = &l.scratch
 	s.ToServer.Reset(l.toServer)
 	s.ToClient.Reset(l.toClient)
 	ended := f.feed(e, p)
+	asks := e == &f.client && f.asked.IsZero() && !s.ToServer.Empty()
 	f.send(&f.server, &s.ToServer)
 	f.send(&f.client, &s.ToClient)
 	l.toServer, l.toClient = reclaim(&s.ToServer), reclaim(&s.ToClient)
 	s.scratch = nil
+	done := time.Now()
+	timing.Own.Add(done.Sub(begun))
+	if asks {
+		f.asked = done
+	}
 	f.after(ended)
 }
 

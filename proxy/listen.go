@@ -34,6 +34,7 @@ type Server struct {
 	census    census
 	keys      keys
 	threads   threads // the sessions that goroutines drive
+	timing    *Timing
 	serial    atomic.Uint64
 	clients   gosync.WaitGroup
 }
@@ -69,7 +70,7 @@ func Listen(o Options) (*Server, error) {
 		_ = l.Close()
 		return nil, err
 	}
-	s := &Server{listener: l, observer: o.Observer, log: o.Log, loops: loops}
+	s := &Server{listener: l, observer: o.Observer, log: o.Log, loops: loops, timing: new(Timing)}
 	s.setup.Store(n)
 	s.rules.Store(newRules(&o, nil, nil))
 	s.settings = Settings{

@@ -78,11 +78,54 @@ func (l loops) sweep(now time.Time, limit time.Duration) {
 	}
 }
 
+// lag measures how late the loops are.
+func (l loops) lag(h *Histogram) {
+	asked := time.Now()
+	for _, one := range l.all {
+		one.post(func() { h.Add(time.Since(asked)) })
+	}
+}
+
+// states counts each loop's sessions by what they are doing.
+func (l loops) states() []map[string]int {
+	answers := make(chan map[string]int, len(l.all))
+	asked := 0
+	for _, one := range l.all {
+		if one.post(func() { answers <- one.states() }) {
+			asked++
+		}
+	}
+	var all []map[string]int
+	late := time.After(askTime)
+	for range asked {
+		select {
+		case counts := <-answers:
+			all = append(all, counts)
+		case <-late:
+			return all
+		}
+	}
+	return all
+}
+
+func (l *loop) states() map[string]int {
+	counts := map[string]int{}
+	for f := range l.flows {
+		if f.state == away { // another goroutine has the session
+			counts["active"]++
+		} else {
+			counts[f.session.State()]++
+		}
+	}
+	return counts
+}
+
 // stop ends the loops, which must have no sessions any more.
 func (l loops) stop() {
 	for _, one := range l.all {
-		one.post(func() { one.stopping = true })
-		<-one.stopped
+		if one.post(func() { one.stopping = true }) {
+			<-one.stopped
+		}
 	}
 }
 
@@ -149,6 +192,7 @@ type loop struct {
 	mu    gosync.Mutex
 	inbox []func()
 	woken bool // since the inbox was emptied
+	ended bool // nobody looks into the inbox any more, and wake may be another file's
 }
 
 func (l *loop) open() (err error) {
@@ -165,16 +209,19 @@ func (l *loop) open() (err error) {
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.wake)})
 }
 
-// post has the loop do something, soon.
-func (l *loop) post(f func()) {
+// post has the loop do something, soon. It returns false if the loop has ended.
+func (l *loop) post(f func()) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
 	l.inbox = append(l.inbox, f)
-	wake := !l.woken
-	l.woken = true
-	l.mu.Unlock()
-	if wake {
+	if !l.woken {
+		l.woken = true
 		_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
+	return true
 }
 
 // run is the loop.
@@ -209,6 +256,9 @@ func (l *loop) run() {
 			}
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
 	_, _ = unix.Close(l.epoll), unix.Close(l.wake)
 }
 

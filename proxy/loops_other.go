@@ -17,4 +17,6 @@ func (loops) endOn(context.Context)          {}
 func (loops) stop()                          {}
 func (loops) drain()                         {}
 func (loops) sweep(time.Time, time.Duration) {}
+func (loops) lag(*Histogram)                 {}
+func (loops) states() []map[string]int       { return nil }
 func (loops) adopt(*conn) bool               { return false }

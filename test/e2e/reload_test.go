@@ -139,6 +139,15 @@ func TestReloadReleases(t *testing.T) {
 	}
 }
 
+func reachable(url string) bool {
+	response, err := http.Get(url)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
 // The program reads its configuration again at SIGHUP and when the file changes. What is wrong changes nothing, and shows.
 func TestReloadOfTheProgram(t *testing.T) {
 	db := database(t)
@@ -159,14 +168,7 @@ func TestReloadOfTheProgram(t *testing.T) {
 		_, body := get(t, "http://127.0.0.1:"+admin+"/metrics")
 		return strings.TrimSpace(strings.TrimPrefix(grep(body, name+" "), name))
 	}
-	eventually(t, "the program serves", func() bool {
-		response, err := http.Get("http://127.0.0.1:" + admin + "/healthz")
-		if err != nil {
-			return false
-		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+	eventually(t, "the program serves", func() bool { return reachable("http://127.0.0.1:" + admin + "/healthz") })
 	conn := open(t, "host=127.0.0.1 port="+port+" user=postgres sslmode=disable dbname="+db)
 	if got := does(t, conn, "DELETE FROM users WHERE id = 1"); got != "DELETE 1" {
 		t.Fatal(got)
