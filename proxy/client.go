@@ -182,12 +182,8 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if s.copying {
 			s.eaten++
 		} else {
-			s.queue.push(request{kind: sync})
-			if s.env.Dirty {
-				// It may end the transaction in which names were read, and undo
-				// what made them others: SET LOCAL, ON COMMIT DROP, an error.
-				s.stale, s.reread = true, s.reread || s.dirtyCatalog
-			}
+			s.queue.push(request{kind: sync, batch: s.batches})
+			s.endBatch()
 			s.batch, s.skipping = false, false
 			s.batches++
 		}
@@ -202,6 +198,19 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 	}
 	s.ToServer.pass(part.Raw, part.Lent)
 	return true, nil
+}
+
+// endBatch notes that a Sync or Query is on its way. It may end the transaction
+// in which names were read, and undo what made them others: SET LOCAL, ON
+// COMMIT DROP, an error.
+//
+// Without it, the DELETE of a Query that follows another Query, which ended a
+// pipeline with a SET LOCAL search_path in it, would really delete from the
+// protected table that it means again.
+func (s *Session) endBatch() {
+	if s.env.Dirty {
+		s.stale, s.reread = true, s.reread || s.dirtyCatalog
+	}
 }
 
 // runner reports whether a function is one of the server's that run SQL which they are given, or

@@ -127,6 +127,10 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 		return nil // a ReadyForQuery follows by itself
 	case execute:
 		s.countExecute(s.portals[r.port])
+	case parse:
+		if r.name == "" && !r.own {
+			delete(s.statements, "") // a Parse without a name ends the one before, even if it fails
+		}
 	}
 	s.skipping = !s.queue.skipToSync()
 	return nil

@@ -155,7 +155,7 @@ func (s *Session) reply(part *wire.Part) error {
 			s.eaten--
 			s.skipping = false
 			f := wire.Read(part.Body())
-			s.settle(f.Byte())
+			s.settle(f.Byte(), s.batches)
 			return s.pass(part)
 		}
 		if part.Type == 'E' { // nobody asked: the server ends the session
@@ -228,7 +228,7 @@ func (s *Session) reply(part *wire.Part) error {
 		s.copying = !ended
 		if dropped > 0 && r.kind == execute {
 			s.eaten += dropped
-			s.batch = true // they ended nothing
+			s.batch = s.batch || !s.queue.syncs() // they ended nothing
 		}
 		return s.pass(part)
 	case 'D', 'H', 'd', 'c':
@@ -284,14 +284,19 @@ func (s *Session) readyForQuery(r *request, part *wire.Part) error {
 	default:
 		return s.unexpected(part, "no Sync")
 	}
+	if r.kind == query {
+		delete(s.statements, "") // a Query ends the statement without a name
+	}
 	f := wire.Read(part.Body())
+	batch := r.batch
 	s.queue.pop()
-	s.settle(f.Byte())
+	s.settle(f.Byte(), batch)
 	return s.pass(part)
 }
 
-// settle takes in the transaction status that a ReadyForQuery reports.
-func (s *Session) settle(status byte) {
+// settle takes in the transaction status that a ReadyForQuery reports at the
+// end of a batch.
+func (s *Session) settle(status byte, batch uint64) {
 	s.status = status
 	s.copying = false
 	s.flushed = false
@@ -300,7 +305,7 @@ func (s *Session) settle(status byte) {
 		s.batch, s.lexing = false, false
 	}
 	if s.ends {
-		s.ends = !idle
+		s.ends = !idle && s.endsIn > batch
 		s.leave() // COMMIT AND CHAIN ends one transaction and begins another
 	}
 	if status != 'I' {

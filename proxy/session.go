@@ -69,6 +69,7 @@ type Session struct {
 	flushed bool      // a Flush has been sent to bring the replies of a batch in
 
 	ends      bool   // the end of a transaction, or part of one, is on its way
+	endsIn    uint64 // the last of batches that may have one
 	digest    digest // of the answer that env.Set stands for, zero if not known
 	seen      uint64 // Snapshots.changes when env.Set was read
 	backslash bool   // standard_conforming_strings is off
