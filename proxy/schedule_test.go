@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,6 +118,7 @@ type relay struct {
 	after  []int
 	chunk  int
 	clock  time.Time
+	rules  atomic.Pointer[Rules]
 	others int // what other sessions and time will still do
 	dies   int // moves until the server does, 0 for never
 
@@ -138,8 +140,9 @@ func newRelay(v variant, r *rand.Rand, steps []step, after []int) *relay {
 	}
 	x.chunk = []int{1, 20, 20, 200, 200, 200, 5000, 5000}[r.IntN(8)]
 	x.parser.Head = func(_ byte, size int) (int, error) { return size, nil }
+	x.rules.Store(&Rules{Policy: modelled, Snapshots: NewSnapshots(time.Hour), StatementBytes: 1 << 20, MessageBytes: 1 << 30})
 	x.Session = NewSession(&Settings{
-		Policy: modelled, Snapshots: NewSnapshots(time.Hour), Plans: modelPlans, StatementBytes: 1 << 20,
+		Current: &x.rules, Plans: modelPlans,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Observer: silent{}, Now: func() time.Time { return x.clock },
 	})
 	return x
@@ -247,10 +250,13 @@ func (x *relay) disturb() {
 		return
 	}
 	x.others--
-	if x.IntN(2) == 0 {
+	switch x.IntN(4) {
+	case 0, 1:
 		x.Snapshots.changed("shop")
-	} else {
+	case 2:
 		x.clock = x.clock.Add(2 * time.Hour)
+	case 3: // a reload, of a policy that says the same
+		x.rules.Store(&Rules{Policy: policyOf(modelPolicy), Snapshots: NewSnapshots(time.Hour), StatementBytes: 1 << 20, MessageBytes: 1 << 30})
 	}
 }
 
