@@ -115,6 +115,7 @@ func (s *Session) login(part *wire.Part) error {
 	case 'E':
 		s.Observer.Login("failed")
 		s.doomed = true
+		return s.loginFailed(part)
 	}
 	return s.pass(part)
 }
