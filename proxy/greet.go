@@ -70,6 +70,10 @@ func (c *conn) greet(ctx context.Context) bool {
 			}
 			if c.server != nil {
 				_ = c.client.SetWriteDeadline(time.Time{})
+				if c.session.Ready() { // nothing more of the server's is awaited, so nobody else would notice
+					c.loggedIn()
+					_ = c.client.SetReadDeadline(time.Time{})
+				}
 				return true
 			}
 		}
@@ -176,15 +180,18 @@ func (c *conn) turnAway(err error) {
 }
 
 // suits decides whether the server that a client has logged in to by itself will do, and remembers what it is.
-func (c *conn) suits(is role) error {
+func (c *conn) suits(is role) *roleError {
 	d := c.setup.dialer
 	d.roles.learn(c.host.Address, is, time.Now())
+	if !is.known() {
+		is, _ = d.roles.of(c.host.Address, time.Now()) // it is older than 14, and was asked
+	}
 	for _, want := range passes(d.attrs()) {
 		if is.suits(want) {
 			return nil
 		}
 	}
-	return &roleError{c.host.Address, is, d.attrs()}
+	return &roleError{host: c.host.Address, role: is, attrs: d.attrs()}
 }
 
 // fatalDetail is fatal with all that a refusal has.

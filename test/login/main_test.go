@@ -29,6 +29,7 @@ var (
 // hba has a method for each user. Certificates may be a user's own, or the proxy's for anybody that the map names.
 const hba = `
 local   all         all                        trust
+local   replication all                        trust
 host    replication all            127.0.0.1/32 scram-sha-256
 host    all         postgres       127.0.0.1/32 trust
 host    all         trust_user     127.0.0.1/32 trust
@@ -48,6 +49,7 @@ proxy tombstone cert_user
 `
 
 const roles = `
+SET password_encryption = 'scram-sha-256';
 CREATE ROLE scram_user LOGIN REPLICATION PASSWORD 'geheim';
 CREATE ROLE other_user LOGIN PASSWORD 'geheim';
 CREATE ROLE changing LOGIN PASSWORD 'geheim';

@@ -1,11 +1,8 @@
 package login
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -203,47 +200,6 @@ func TestAskingHangs(t *testing.T) {
 	one(t, lock, "SELECT pg_advisory_unlock(4711)")
 	if out, said := psql(t, r.to("user=scram_user"), "SELECT 1", "PGPASSWORD="+thePassword); out != "1" {
 		t.Errorf("%s %s", out, said)
-	}
-}
-
-// psql finds out that it needs a password by a first connection, which it closes; then it prompts.
-func TestPsqlPrompts(t *testing.T) {
-	if _, err := exec.LookPath("script"); err != nil {
-		t.Skip("needs script, for a terminal")
-	}
-	for name, parts := range map[string][]string{"pass": {offer()}, "terminate": {offer(), ask}} {
-		r := start(t, url(server, "sslmode=disable"), parts...)
-		cmd := exec.CommandContext(within(t), "script", "-qec", "psql -X -At -c 'SELECT session_user' '"+r.to("user=scram_user sslmode=require")+"'", "/dev/null")
-		cmd.Env = environ()
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		var said bytes.Buffer
-		for b := make([]byte, 1); !bytes.Contains(said.Bytes(), []byte("Password for user scram_user: ")); {
-			if _, err := out.Read(b); err != nil {
-				t.Fatalf("%s: no prompt in %q: %v", name, said.String(), err)
-			}
-			said.Write(b)
-		}
-		if _, err := io.WriteString(in, thePassword+"\n"); err != nil {
-			t.Fatal(err)
-		}
-		rest, _ := io.ReadAll(out) // a terminal's end is an error
-		_ = cmd.Wait()
-		if !strings.Contains(string(rest), "scram_user") || strings.Contains(string(rest), "FATAL") {
-			t.Errorf("%s: psql says %q", name, rest)
-		}
-		if r.log.has("level=WARN") || r.log.has("level=ERROR") {
-			t.Errorf("%s: a client that asks its user for the password is no reason to warn\n%s", name, r.log)
-		}
 	}
 }
 
