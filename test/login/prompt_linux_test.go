@@ -38,7 +38,7 @@ func TestPsqlPrompts(t *testing.T) {
 	for name, parts := range map[string][]string{"pass": {offer()}, "terminate": {offer(), ask}} {
 		r := start(t, url(server, "sslmode=disable"), parts...)
 		ours, its := terminal(t)
-		cmd := exec.CommandContext(within(t), "psql", "-X", "-At", "-c", "SELECT 'in as ' || session_user", r.to("user=scram_user sslmode=require"))
+		cmd := exec.CommandContext(within(t), "psql", "-X", "-At", "-P", "pager=off", "-c", "SELECT 'in as ' || session_user", r.to("user=scram_user sslmode=require"))
 		cmd.Env = environ()
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = its, its, its
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
