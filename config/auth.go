@@ -21,7 +21,7 @@ type Auth struct {
 }
 
 // defaultQuery needs a superuser: nobody else may read pg_authid.
-const defaultQuery = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1 AND rolcanlogin"
+const defaultQuery = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM pg_authid WHERE rolname = $1 AND rolcanlogin"
 
 // auth decodes the mapping auth. It comes after listen, upstream and tls, which it must fit.
 func (d *decoder) auth(top mapping, c *Config, tlsRight bool) {

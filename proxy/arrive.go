@@ -37,38 +37,83 @@ type arrival struct {
 // server's requests are answered here and are not in said. Without one they are the client's to answer.
 func (d *dialer) arrive(ctx context.Context, packet []byte, as *identity) (*arrival, error) {
 	var failed []error
-	attrs := d.attrs()
-	for _, want := range passes(attrs) {
-		hosts := d.hosts()
-		for i, h := range hosts {
-			if err := d.unsuited(ctx, h, want); err != nil {
-				failed = append(failed, err)
-				continue
+	var busy *arrival // it starts up or shuts down; if nobody else is there, what it says of that is the answer
+	wants := passes(d.attrs())
+	for i, want := range wants {
+		hosts, remembered := d.hosts(), true
+		for len(hosts) > 0 {
+			var passedOver []config.Host
+			for _, h := range hosts {
+				a, err := d.try(ctx, h, packet, as, want, remembered)
+				var unsuited *roleError
+				var refused *auth.Error
+				switch {
+				case err == nil && a.code == "57P03":
+					busy.close()
+					busy = a
+					failed = append(failed, hostError(h, len(d.upstream.Hosts), errors.New("it takes no connections now")))
+				case err == nil:
+					busy.close()
+					return a, nil
+				case errors.As(err, &refused):
+					busy.close()
+					return nil, err // the same login elsewhere would end in the same way
+				case errors.As(err, &unsuited) && unsuited.remembered:
+					passedOver = append(passedOver, h)
+					fallthrough
+				default:
+					failed = append(failed, hostError(h, len(d.upstream.Hosts), err))
+				}
 			}
-			c, err := d.dial(ctx, h)
-			if err != nil {
-				failed = append(failed, hostError(h, len(hosts), err))
-				continue
+			hosts = nil
+			if i == len(wants)-1 {
+				// What is remembered may be over: the primary is gone, and a standby has taken its place.
+				hosts, remembered = passedOver, false
 			}
-			a, err := d.begin(ctx, c, h, packet, as, want)
-			switch {
-			case err != nil:
-			case a.code == "57P03" && i < len(hosts)-1: // it starts up or shuts down; another may be there
-				err = fmt.Errorf("%s cannot take connections now", h.Address)
-			case a.done && !a.role.suits(want):
-				err = &roleError{h.Address, a.role, want}
-			default:
-				return a, nil
-			}
-			_ = c.Close()
-			var refused *auth.Error
-			if errors.As(err, &refused) {
-				return nil, err // the same login elsewhere would end in the same way
-			}
-			failed = append(failed, hostError(h, len(hosts), err))
 		}
 	}
+	if busy != nil {
+		return busy, nil
+	}
 	return nil, errors.Join(failed...)
+}
+
+// try asks one server. remembered says that what was learned of its role a moment ago is good enough to pass it over.
+func (d *dialer) try(ctx context.Context, h config.Host, packet []byte, as *identity, want string, remembered bool) (*arrival, error) {
+	if want != "any" {
+		is, known := d.roles.of(h.Address, time.Now())
+		if known && remembered && !is.suits(want) {
+			return nil, &roleError{host: h.Address, role: is, attrs: want, remembered: true}
+		}
+		if (!known || !remembered) && d.upstream.User != "" {
+			is, err := d.askRole(ctx, h)
+			switch {
+			case err != nil:
+				return nil, err
+			case is.known() && !is.suits(want): // should it not be known, the client's own login tells
+				return nil, &roleError{host: h.Address, role: is, attrs: want}
+			}
+		}
+	}
+	c, err := d.dial(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	a, err := d.begin(ctx, c, h, packet, as, want)
+	if err == nil && a.done && !a.role.suits(want) {
+		err = &roleError{host: h.Address, role: a.role, attrs: want}
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *arrival) close() {
+	if a != nil {
+		_ = a.Close()
+	}
 }
 
 // passes are what to look for, one after the other.
@@ -84,22 +129,6 @@ func hostError(h config.Host, hosts int, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", h.Address, err)
-}
-
-// unsuited says why a server need not be tried: its role is known, and another one is wanted.
-func (d *dialer) unsuited(ctx context.Context, h config.Host, want string) error {
-	if want == "any" {
-		return nil
-	}
-	is, known := d.roles.of(h.Address, time.Now())
-	if !known && d.upstream.User != "" {
-		// Should the asking fail, the client's own login tells why.
-		is, known = d.askRole(ctx, h)
-	}
-	if known && !is.suits(want) {
-		return &roleError{h.Address, is, want}
-	}
-	return nil
 }
 
 // begin sends a startup packet and reads what the server says until the client is needed, or as much as has to be known.
@@ -229,23 +258,24 @@ func (a *arrival) ask(p *peer) error {
 	}
 }
 
-// askRole logs in as upstream says, to find out what a server is.
-func (d *dialer) askRole(ctx context.Context, h config.Host) (role, bool) {
+// askRole logs in as upstream says, to find out what a server is. Where that cannot be found out the role is not known; an
+// error is a server that cannot be reached.
+func (d *dialer) askRole(ctx context.Context, h config.Host) (role, error) {
 	as, err := ownIdentity(&d.upstream)
 	if err != nil {
-		return role{}, false
+		return role{}, nil
 	}
 	c, err := d.dial(ctx, h)
 	if err != nil {
-		return role{}, false
+		return role{}, err
 	}
 	defer c.Close()
 	a, err := d.begin(ctx, c, h, ownStartup(&d.upstream), as, "primary") // so that the role is read, whatever it is
 	if err != nil || !a.done {
-		return role{}, false
+		return role{}, nil
 	}
 	_, _ = c.Write(encode(nil, &pgproto3.Terminate{}))
-	return a.role, a.role.known()
+	return a.role, nil
 }
 
 // ownIdentity is who the proxy is when it logs in for itself.

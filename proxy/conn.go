@@ -268,7 +268,7 @@ func (c *conn) letIn() {
 
 // loggedIn notes that the client has been let in.
 func (c *conn) loggedIn() {
-	if c.setup.dialer.several() && c.session.key != "" {
+	if c.setup.dialer.several() && c.session.key != "" && c.kept == "" {
 		c.kept = c.session.key
 		c.owner.keys.add(c.kept, c.host)
 	}

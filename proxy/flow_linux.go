@@ -59,7 +59,9 @@ func (l *loop) add(c *conn, client, server int) {
 	l.know(&f.client)
 	l.know(&f.server)
 	l.flows[f] = struct{}{}
-	f.expire(c.started.Add(c.setup.limits.StartupTime))
+	if !f.session.Ready() {
+		f.expire(c.started.Add(c.setup.limits.StartupTime))
+	}
 	if l.over {
 		f.shutdown()
 		return

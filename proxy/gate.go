@@ -91,9 +91,21 @@ func (g *gate) admit(ctx context.Context, p *peer, user string, binding []byte) 
 	}
 	secret, err := g.secret(ctx, user)
 	if err != nil {
-		return auth.Secret{}, fmt.Errorf("the proxy cannot look up the verifier of a user: %w", err)
+		return auth.Secret{}, &lookupError{err}
 	}
 	return g.scram(p, user, secret, binding)
+}
+
+// lookupError says that a verifier could not be asked for. It is the operator's to read: who is not let in yet learns nothing
+// about the database. It does not unwrap, since a connection that was lost is not the client's here, nor is a refusal.
+type lookupError struct{ err error }
+
+func (e *lookupError) Error() string {
+	var refused *auth.Error
+	if errors.As(e.err, &refused) && refused.Hint != "" {
+		return e.err.Error() + "; " + refused.Hint
+	}
+	return e.err.Error()
 }
 
 func (g *gate) secret(ctx context.Context, user string) (auth.Secret, error) {

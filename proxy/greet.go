@@ -26,9 +26,10 @@ const (
 // the server. It reports whether there is a session to drive; if not, all has been said but the client's connection
 // is still to be closed.
 func (c *conn) greet(ctx context.Context) bool {
-	past := context.AfterFunc(ctx, func() { _ = c.client.SetDeadline(time.Unix(1, 0)) })
-	defer past()
 	_ = c.client.SetDeadline(c.started.Add(c.setup.limits.StartupTime))
+	socket := c.client // what is below TLS, which c.client may become
+	past := context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
+	defer past()
 	if c.setup.tls != nil && c.overTCP() {
 		c.session.secrecy = offered
 		if c.setup.demanded {
@@ -56,7 +57,9 @@ func (c *conn) greet(ctx context.Context) bool {
 				continue
 			case c.session.WantsServer():
 				c.connect(ctx)
-				ended = c.session.resume()
+				if ended = c.session.resume(); ended != nil { // also when its time is over
+					_ = c.client.SetWriteDeadline(time.Now().Add(farewellTime))
+				}
 			}
 			cancel := c.session.WantsCancel()
 			if cancel {
@@ -67,6 +70,10 @@ func (c *conn) greet(ctx context.Context) bool {
 			}
 			if c.server != nil {
 				_ = c.client.SetWriteDeadline(time.Time{})
+				if c.session.Ready() { // nothing more of the server's is awaited, so nobody else would notice
+					c.loggedIn()
+					_ = c.client.SetReadDeadline(time.Time{})
+				}
 				return true
 			}
 		}
@@ -109,6 +116,9 @@ func (c *conn) connect(ctx context.Context) {
 	c.admitted = true
 	var as *identity
 	if c.setup.gate != nil {
+		// Without the deadline, a question about a verifier that hangs would hold clients that have long been given up.
+		ctx, cancel := context.WithDeadline(ctx, c.started.Add(c.setup.limits.StartupTime))
+		defer cancel()
 		p := newPeer(c.client, s.in)
 		secret, err := c.setup.gate.admit(ctx, p, c.user, c.binding)
 		if err != nil {
@@ -127,7 +137,7 @@ func (c *conn) connect(ctx context.Context) {
 		// The server's leg, not the client's: who is to blame is the configuration.
 		c.log.Error("the proxy cannot log in to the server for a client", "user", c.user, "error", refused)
 		c.owner.observer.Login("failed")
-		s.fatal(refused.Code, refused.Message, refused.Hint)
+		s.fatalDetail(refused)
 		return
 	}
 	if err != nil {
@@ -149,6 +159,7 @@ func (c *conn) connect(ctx context.Context) {
 
 // turnAway tells a client that the proxy's own authentication has failed.
 func (c *conn) turnAway(err error) {
+	var lookup *lookupError
 	refused, ok := isRefusal(err)
 	switch {
 	case ok:
@@ -158,23 +169,29 @@ func (c *conn) turnAway(err error) {
 		c.logLost(err) // psql closes to ask for the password
 		c.session.phase = ended
 		return
+	case errors.As(err, &lookup):
+		c.log.Error("a client's verifier cannot be looked up", "user", c.user, "error", err)
+		c.session.fatal("08006", "the proxy cannot look up verifiers of passwords now", "See the proxy's log, and auth.query_as and auth.query in its configuration.")
 	default:
 		c.log.Error("client cannot be authenticated", "user", c.user, "error", err)
-		c.session.fatal("08006", err.Error(), "See the proxy's log, and auth in its configuration.")
+		c.session.fatal("08006", "the proxy cannot authenticate clients now", "See the proxy's log, and auth in its configuration.")
 	}
 	c.owner.observer.Login("failed")
 }
 
 // suits decides whether the server that a client has logged in to by itself will do, and remembers what it is.
-func (c *conn) suits(is role) error {
+func (c *conn) suits(is role) *roleError {
 	d := c.setup.dialer
 	d.roles.learn(c.host.Address, is, time.Now())
+	if !is.known() {
+		is, _ = d.roles.of(c.host.Address, time.Now()) // it is older than 14, and was asked
+	}
 	for _, want := range passes(d.attrs()) {
 		if is.suits(want) {
 			return nil
 		}
 	}
-	return &roleError{c.host.Address, is, d.attrs()}
+	return &roleError{host: c.host.Address, role: is, attrs: d.attrs()}
 }
 
 // fatalDetail is fatal with all that a refusal has.

@@ -111,7 +111,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer stop()
 	s.loops.endOn(hard)
 	defer s.loops.stop()
-	defer s.clients.Wait()
+	defer func() {
+		s.clients.Wait()
+		s.setup.Load().gate.close()
+	}()
 	go s.sweep(hard) // ends with it
 	pause := time.Duration(0)
 	for {

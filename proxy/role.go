@@ -61,13 +61,22 @@ func (r role) String() string {
 
 // roleError says that a server is not what target_session_attrs asks for.
 type roleError struct {
-	host  string
-	role  role
-	attrs string
+	host       string
+	role       role
+	attrs      string
+	remembered bool // it was not asked now
 }
 
 func (e *roleError) Error() string {
 	return fmt.Sprintf("%s is %s, and target_session_attrs=%s", e.host, e.role, e.attrs)
+}
+
+// hint is for a client that has logged in, only to be told this.
+func (e *roleError) hint() string {
+	if !e.role.known() {
+		return "PostgreSQL tells from version 14 on. Put a user and a password in the proxy's upstream, so that the proxy can ask."
+	}
+	return "Try again: the proxy asks another server first now. With a user and a password in its upstream it would have known."
 }
 
 // roleAge is how long what was learned of a server's role is gone by. It bounds how many clients are sent to the wrong

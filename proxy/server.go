@@ -82,12 +82,19 @@ func (s *Session) login(part *wire.Part) error {
 	case 'Z':
 		if s.suits != nil {
 			if err := s.suits(s.role); err != nil {
-				s.fatal("08006", err.Error(), "Try again: the proxy asks another server first now.")
+				s.fatal("08006", err.Error(), err.hint())
 				return ErrEnded
 			}
 		}
-		s.phase = ready
 		s.Observer.Login("ok")
+		if replication(s.params["replication"]) {
+			s.phase = replicates
+			if err := s.pass(part); err != nil {
+				return err
+			}
+			return s.resume()
+		}
+		s.phase = ready
 		s.Rules = s.Current.Load()
 		if s.Policy.Empty() {
 			s.status = 'I'
@@ -115,6 +122,7 @@ func (s *Session) login(part *wire.Part) error {
 	case 'E':
 		s.Observer.Login("failed")
 		s.doomed = true
+		return s.loginFailed(part)
 	}
 	return s.pass(part)
 }

@@ -34,12 +34,12 @@ type Session struct {
 
 	phase   phase
 	secrecy secrecy
-	asks    map[uint32]bool   // requests for encryption that were answered
-	params  map[string]string // of the startup packet
-	key     string            // what a cancel request must bear: BackendKeyData's body
-	role    role              // the server's, as far as it has told
-	suits   func(role) error  // whether a server of that role will do, nil if any will
-	in      []byte            // client's bytes that cannot be handled yet
+	asks    map[uint32]bool       // requests for encryption that were answered
+	params  map[string]string     // of the startup packet
+	key     string                // what a cancel request must bear: BackendKeyData's body
+	role    role                  // the server's, as far as it has told
+	suits   func(role) *roleError // whether a server of that role will do, nil if any will
+	in      []byte                // client's bytes that cannot be handled yet
 	client  wire.Splitter
 	server  wire.Splitter
 
@@ -176,9 +176,6 @@ const heavy = 128 << 10
 // ServerConnected says that bytes can be sent to the server.
 func (s *Session) ServerConnected() {
 	s.phase = logging
-	if replication(s.params["replication"]) {
-		s.phase = replicates
-	}
 }
 
 // ServerUnreachable says that the server cannot be reached, and why.
@@ -358,13 +355,13 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 
 // FromServer takes bytes that the server sent. It keeps none of p.
 func (s *Session) FromServer(p []byte) error {
-	if s.phase == replicates {
-		s.ToClient.pass(p, true)
-		return nil
-	}
 	for len(p) > 0 {
-		if s.phase == ended {
+		switch s.phase {
+		case ended:
 			return ErrEnded
+		case replicates:
+			s.ToClient.pass(p, true)
+			return nil
 		}
 		part, n, err := s.server.Next(p)
 		if err != nil {

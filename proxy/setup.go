@@ -57,6 +57,9 @@ func (s *Server) Reload(o Options) error {
 	if o.Upstream.String() == before.options.Upstream.String() {
 		n.dialer.roles.known = before.dialer.roles.all()
 	}
+	if n.gate != nil && before.gate != nil {
+		n.gate.mock = before.gate.mock // salts that change at a reload would be those of users who do not exist
+	}
 	s.rules.Store(newRules(&o, s.rules.Load(), &before.options))
 	s.setup.Store(n)
 	before.gate.close()

@@ -21,14 +21,20 @@ type verifiers struct {
 	as      *identity
 	startup []byte
 
-	mu   gosync.Mutex // held while a question is asked
-	conn *peer        // nil if there is none
+	mu     gosync.Mutex // held while a question is asked
+	conn   *peer        // nil if there is none
+	closed bool         // who still asks, asks over a connection that is not kept
 }
 
 // secret returns what is known of a user, which is the zero Secret for one who does not exist.
 func (v *verifiers) secret(ctx context.Context, user string) (auth.Secret, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	defer func() {
+		if v.closed {
+			v.drop()
+		}
+	}()
 	kept := v.conn != nil
 	text, err := v.ask(ctx, user)
 	if kept && v.conn == nil && ctx.Err() == nil {
@@ -118,6 +124,12 @@ func (v *verifiers) connect(ctx context.Context) error {
 func (v *verifiers) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.closed = true
+	v.drop()
+}
+
+// drop says goodbye to the database. v.mu is held.
+func (v *verifiers) drop() {
 	if v.conn != nil {
 		_, _ = v.conn.Write(encode(nil, &pgproto3.Terminate{}))
 		_ = v.conn.Close()

@@ -181,6 +181,18 @@ func (l *Login) lacking(what string) *Error {
 	return &Error{
 		Code: codeAuthorization, Message: fmt.Sprintf("cannot log in to the server as user \"%s\"", l.user),
 		Detail: fmt.Sprintf("The server asks for %s; known is %s.", what, l.secret),
-		Hint:   "Put what it asks for into users_file, or let the server's pg_hba.conf ask for scram-sha-256.",
+		Hint:   l.remedy(),
 	}
+}
+
+// remedy says how the server and what is known could be brought together. Where SCRAM verifiers are known, users_file takes
+// nothing else.
+func (l *Login) remedy() string {
+	switch {
+	case l.secret.known == nil:
+		return "Put the user's password into users_file, or let the server's pg_hba.conf trust the proxy or take its certificate (cert, with sslcert in upstream)."
+	case l.secret.known.verifier != nil:
+		return "Let the server's pg_hba.conf ask for scram-sha-256."
+	}
+	return "Put what it asks for into users_file, or let the server's pg_hba.conf ask for md5 or scram-sha-256."
 }

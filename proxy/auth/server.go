@@ -207,5 +207,5 @@ func (s *Server) whyDoomed() string {
 	if s.secret.known == nil {
 		return "no such user is known, or it has no password"
 	}
-	return "only " + s.secret.String() + " is known, with which SCRAM is not possible"
+	return "only " + s.secret.String() + " is known, with which SCRAM is not possible; set the password again with password_encryption = scram-sha-256"
 }

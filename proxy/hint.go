@@ -1,0 +1,40 @@
+package proxy
+
+import (
+	"strings"
+
+	"tombstone/proxy/wire"
+)
+
+// hints are for what the server says of the connection that it sees, which is the proxy's. Without them a client with TLS
+// is told "no encryption", or that it has no certificate, and looks for the cause where it is not.
+//
+// The messages are in English unless the server's lc_messages says otherwise; then there is no hint.
+var hints = []struct{ begin, hint string }{
+	{"no pg_hba.conf entry", seesProxy},
+	{"pg_hba.conf rejects connection", seesProxy},
+	{"connection requires a valid client certificate", seesCertificate},
+	{"certificate authentication failed", seesCertificate},
+	{"Peer authentication failed", "The server sees the proxy's process, not the client's. Set auth.mode: terminate and auth.client: peer in the proxy's configuration."},
+}
+
+const (
+	seesProxy       = "The server sees the proxy's connection: it comes from the proxy's address, with TLS or without as sslmode in the proxy's upstream says."
+	seesCertificate = "The server sees the proxy's certificate, sslcert in its upstream, and not the client's. Set auth.mode: terminate and auth.client: cert in the proxy's configuration."
+)
+
+// loginFailed passes on why the server lets a client not in.
+func (s *Session) loginFailed(part *wire.Part) error {
+	notice, ok := wire.ReadNotice(part.Body())
+	if !ok || notice.Get('H') != "" {
+		return s.pass(part)
+	}
+	for _, h := range hints {
+		if strings.HasPrefix(notice.Get('M'), h.begin) {
+			notice = append(notice, wire.NoticeField{Code: 'H', Value: h.hint})
+			s.ToClient.own = notice.Append(s.ToClient.copied(), 'E')
+			return nil
+		}
+	}
+	return s.pass(part)
+}
