@@ -296,6 +296,10 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 		if s.holding(p[0]) {
 			return p, nil
 		}
+		if n := s.stream(p); n > 0 {
+			p = p[n:]
+			continue
+		}
 		part, n, err := s.client.Next(p)
 		if err != nil {
 			return nil, s.violation(err)
@@ -328,6 +332,10 @@ func (s *Session) FromServer(p []byte) error {
 	for len(p) > 0 {
 		if s.phase == ended {
 			return ErrEnded
+		}
+		if n := s.rows(p); n > 0 {
+			p = p[n:]
+			continue
 		}
 		part, n, err := s.server.Next(p)
 		if err != nil {
