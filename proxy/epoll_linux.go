@@ -27,11 +27,15 @@ func (l *loop) wait(events []unix.EpollEvent, timeout int) (int, error) {
 	if l.alone {
 		return unix.EpollWait(l.epoll, events, timeout)
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), hot, 0, 0)
+	first := hot
+	if timeout == 0 {
+		first = 0
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(first), 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
-	if n > 0 {
+	if n > 0 || timeout == 0 {
 		return int(n), nil
 	}
 	return unix.EpollWait(l.epoll, events, timeout)
