@@ -71,6 +71,20 @@ func (s *Session) holding(typ byte) bool {
 	return false
 }
 
+// stream passes on the COPY data that p begins with, and returns how many bytes
+// that was. clientPart does the same with one message.
+func (s *Session) stream(p []byte) int {
+	if p[0] != 'd' || s.phase != ready || s.skipping {
+		return 0
+	}
+	n := s.client.Skip(p, 'd')
+	if n > 0 {
+		s.clientSink = forward
+		s.ToServer.pass(p[:n], true)
+	}
+	return n
+}
+
 // clientPart handles a message or a piece of one. It reports false if the
 // message has to wait for what the server says.
 func (s *Session) clientPart(part *wire.Part) (bool, error) {

@@ -49,6 +49,7 @@ type end struct {
 	mask uint32 // what epoll reports
 	out  []byte // what the kernel did not take yet
 	dead bool   // nothing can be written any more
+	more bool   // it is in the loop's list of those to be read again
 }
 
 // add takes a connection in.
@@ -91,10 +92,14 @@ func (f *flow) expired() {
 	}
 }
 
-// readable reads from a socket, once: what more there is the kernel will tell
-// again, after the others had their turn.
-func (f *flow) readable(e *end) {
+// readable reads from a socket, once: what more there is is read after the
+// others had their turn. A read that does not fill the buffer has read all, but
+// not that nothing will follow if the other side has said so (hungUp).
+func (f *flow) readable(e *end, hungUp bool) {
 	n, err := receive(e.fd, f.loop.buf)
+	if n == len(f.loop.buf) || n > 0 && hungUp || err == unix.EINTR {
+		f.loop.more(e)
+	}
 	switch {
 	case err == unix.EAGAIN, err == unix.EINTR:
 	case err != nil, n == 0:

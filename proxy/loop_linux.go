@@ -176,6 +176,7 @@ func duplicate(fd uintptr) (int, bool) {
 type loop struct {
 	epoll, wake int
 	ends        []*end // by descriptor
+	unread      []*end // those that had more than one read takes
 	flows       map[*flow]struct{}
 	timed       map[*flow]struct{} // those with a deadline
 	draining    bool               // the proxy stops: sessions end between transactions
@@ -234,6 +235,9 @@ func (l *loop) run() {
 		if len(l.timed) > 0 {
 			timeout = int(loopTick / time.Millisecond)
 		}
+		if len(l.unread) > 0 {
+			timeout = 0
+		}
 		n, err := l.wait(events, timeout)
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("epoll_wait: %v", err)) // a descriptor that is not what it was
@@ -245,6 +249,9 @@ func (l *loop) run() {
 			} else if e := l.ends[fd]; e != nil { // else closed a moment ago
 				l.handle(e, events[i].Events)
 			}
+		}
+		if len(l.unread) > 0 {
+			l.readOn()
 		}
 		if woken {
 			l.read()
@@ -289,8 +296,28 @@ func (l *loop) handle(e *end, events uint32) {
 		e.flow.writable(e)
 	}
 	if e.mask&unix.EPOLLIN != 0 && events&(unix.EPOLLIN|broken) != 0 {
-		e.flow.readable(e)
+		e.flow.readable(e, events&(unix.EPOLLRDHUP|broken) != 0)
 	}
+}
+
+// more notes that a socket may have more to read, of which the kernel will not
+// tell again.
+func (l *loop) more(e *end) {
+	if !e.more {
+		e.more = true
+		l.unread = append(l.unread, e)
+	}
+}
+
+// readOn reads from those sockets once more, now that all others had their
+// turn.
+func (l *loop) readOn() {
+	n := len(l.unread)
+	for _, e := range l.unread[:n] {
+		e.more = false
+		l.handle(e, unix.EPOLLIN|unix.EPOLLRDHUP)
+	}
+	l.unread = l.unread[:copy(l.unread, l.unread[n:])]
 }
 
 // tick closes what took too long.
@@ -318,7 +345,10 @@ func (l *loop) shutdown() {
 	}
 }
 
-// watch tells the kernel what to wake the loop for.
+// watch tells the kernel what to wake the loop for. It tells once what has
+// become possible (EPOLLET), and need not look at the same socket again the
+// next time; but whenever the mask changes it tells what is possible then. So
+// whoever reads must read all, or call more.
 func (l *loop) watch(e *end, mask uint32) {
 	if e.fd < 0 || e.mask == mask {
 		return
@@ -330,7 +360,7 @@ func (l *loop) watch(e *end, mask uint32) {
 	case mask == 0:
 		op = unix.EPOLL_CTL_DEL // a broken socket is reported whatever the mask
 	}
-	if err := unix.EpollCtl(l.epoll, op, e.fd, &unix.EpollEvent{Events: mask, Fd: int32(e.fd)}); err != nil {
+	if err := unix.EpollCtl(l.epoll, op, e.fd, &unix.EpollEvent{Events: mask | unix.EPOLLET | unix.EPOLLRDHUP, Fd: int32(e.fd)}); err != nil {
 		panic(fmt.Sprintf("epoll_ctl: %v", err))
 	}
 	e.mask = mask

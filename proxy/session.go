@@ -330,6 +330,10 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 		if s.holding(p[0]) {
 			return p, nil
 		}
+		if n := s.stream(p); n > 0 {
+			p = p[n:]
+			continue
+		}
 		part, n, err := s.client.Next(p)
 		if err != nil {
 			return nil, s.violation(err)
@@ -362,6 +366,10 @@ func (s *Session) FromServer(p []byte) error {
 		case replicates:
 			s.ToClient.pass(p, true)
 			return nil
+		}
+		if n := s.rows(p); n > 0 {
+			p = p[n:]
+			continue
 		}
 		part, n, err := s.server.Next(p)
 		if err != nil {

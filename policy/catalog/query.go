@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,11 +16,17 @@ import (
 // JSON. current_schemas(true) leaves out schemas that do not exist or may not
 // be used and puts pg_catalog and the temporary schema where the server looks
 // for them.
-const NamesQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
+const NamesQuery = namesBegin + `, 'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))` + asASCIIEnd
+
+// FirstNamesQuery asks the same but for the temporary relations, which a server process that was started a moment ago
+// does not have: [Names.Unlisted] says if it does. Reading pg_class for the first time would be a quarter of all that the
+// process does for a client that connects, asks one thing, and leaves.
+const FirstNamesQuery = namesBegin + `)` + asASCIIEnd
+
+const namesBegin = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
 	`'database', pg_catalog.current_database(), ` +
 	`'path', pg_catalog.current_schemas(true), ` +
-	`'isolation', pg_catalog.current_setting('transaction_isolation'), ` +
-	`'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))` + asASCIIEnd
+	`'isolation', pg_catalog.current_setting('transaction_isolation')`
 
 // The answers come as base64 of UTF-8 text, whatever the client's encoding: in
 // LATIN1 a name would arrive as other bytes. SQL_ASCII says nothing of its
@@ -39,7 +46,7 @@ func decode(field []byte, into any) error {
 	return json.Unmarshal(text[:n], into)
 }
 
-// Names is the answer to [NamesQuery].
+// Names is the answer to [NamesQuery] and [FirstNamesQuery].
 type Names struct {
 	Database string   `json:"database"`
 	Path     []string `json:"path"` // schemas in the order the server searches them
@@ -51,7 +58,13 @@ type Names struct {
 	Isolation string `json:"isolation"`
 }
 
-// DecodeNames reads the one field of NamesQuery's row.
+// Unlisted reports whether there may be temporary relations that Temp does not have, in an answer to [FirstNamesQuery]:
+// the session has a schema for them. Behind a pool of server connections somebody may have made some before.
+func (n *Names) Unlisted() bool {
+	return n.Temp == nil && slices.ContainsFunc(n.Path, func(schema string) bool { return strings.HasPrefix(schema, "pg_temp_") })
+}
+
+// DecodeNames reads the one field of the row that answers NamesQuery or FirstNamesQuery.
 func DecodeNames(field []byte) (*Names, error) {
 	n := new(Names)
 	if err := decode(field, n); err != nil {
