@@ -1,65 +1,56 @@
-package main
+// Package serve runs the proxy as its users do: the program, with a configuration file. For the tests that are programs
+// themselves, test/regress and test/suites.
+package serve
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// Proxy is the program that is being tested, before the soft twin's server.
+// Proxy is the program that is being tested, before a server.
 type Proxy struct {
 	Port  int
+	Log   string // file with its log
 	cmd   *exec.Cmd
-	log   string // file with its log
-	read  int64  // how much of it Refusals has read
 	ended chan struct{}
 }
 
-// policy protects every table that has the marker.
-const policy = `listen: 127.0.0.1:%d
-upstream: postgres://127.0.0.1:%d
-tables:
-  - name: "*.*"
-log:
-  format: json
-  literals: true
-`
-
-// buildProxy builds the program from this checkout.
-func buildProxy(ctx context.Context, scratch string) (string, error) {
-	program := filepath.Join(scratch, "tombstone")
+// Build builds the program from this checkout, into a folder.
+func Build(ctx context.Context, dir string) (string, error) {
+	program := filepath.Join(dir, "tombstone")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "tombstone/cmd/tombstone").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the proxy: %w\n%s", err, out)
 	}
 	return program, nil
 }
 
-// startProxy runs the program until Stop. Its log is a file: what it has written there before an answer is there when psql has
-// the answer. One goroutine waits for its end.
-func startProxy(ctx context.Context, program, scratch string, upstream int) (*Proxy, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+// Start runs the program until Stop, on a port of 127.0.0.1, or on a free one if it is 0. The configuration lacks only its
+// line about listening. Its log is a file in dir: what it has written there before an answer is there when the client
+// has the answer. One goroutine waits for its end. The context bounds only the start.
+func Start(ctx context.Context, program, dir string, port int, config string) (*Proxy, error) {
+	if port == 0 {
+		var err error
+		if port, err = FreePort(); err != nil {
+			return nil, err
+		}
 	}
-	p := &Proxy{Port: port, log: filepath.Join(scratch, "tombstone.log"), ended: make(chan struct{})}
-	config := filepath.Join(scratch, "tombstone.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, policy, port, upstream), 0o644); err != nil {
-		return nil, err
+	p := &Proxy{Port: port, Log: filepath.Join(dir, "tombstone.log"), ended: make(chan struct{})}
+	file := filepath.Join(dir, "tombstone.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "listen: 127.0.0.1:%d\n%s", port, config), 0o644); err != nil {
+		return nil, fmt.Errorf("write the proxy's configuration: %w", err)
 	}
-	log, err := os.Create(p.log)
+	log, err := os.Create(p.Log)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the proxy's log: %w", err)
 	}
 	defer log.Close()
-	p.cmd = exec.Command(program, "serve", "--config", config)
+	p.cmd = exec.Command(program, "serve", "--config", file)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us; we end it
 	if err := p.cmd.Start(); err != nil {
@@ -69,10 +60,15 @@ func startProxy(ctx context.Context, program, scratch string, upstream int) (*Pr
 		_ = p.cmd.Wait() // its log says why
 		close(p.ended)
 	}()
-	return p, p.ready(ctx)
+	if err := p.ready(ctx); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
 }
 
-func freePort() (int, error) {
+// FreePort asks the system for a port that nobody uses.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
@@ -104,7 +100,7 @@ func (p *Proxy) ready(ctx context.Context) error {
 func (p *Proxy) Alive() error {
 	select {
 	case <-p.ended:
-		log, _ := os.ReadFile(p.log)
+		log, _ := os.ReadFile(p.Log)
 		return fmt.Errorf("the proxy has ended (%s):\n%s", p.cmd.ProcessState, log[max(0, len(log)-8000):])
 	default:
 		return nil
@@ -117,36 +113,4 @@ func (p *Proxy) Stop() {
 	late := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer late.Stop()
 	<-p.ended
-}
-
-// asServer are rules by which the proxy says what the server would have said: an answer like others, to be compared.
-var asServer = map[string]bool{"as-server": true, "prepared": true}
-
-// Refusal is a statement that the proxy did not send on, as its log tells it.
-type Refusal struct {
-	Rule, SQLState string
-	Reason         string // the message that the client got
-	SQL            string
-}
-
-// Refusals returns what the proxy has refused since the last call.
-func (p *Proxy) Refusals() ([]Refusal, error) {
-	file, err := os.ReadFile(p.log)
-	if err != nil {
-		return nil, fmt.Errorf("read the proxy's log: %w", err)
-	}
-	news := file[p.read:]
-	news = news[:bytes.LastIndexByte(news, '\n')+1]
-	p.read += int64(len(news))
-	var refusals []Refusal
-	for line := range strings.Lines(string(news)) {
-		var entry struct {
-			Msg string
-			Refusal
-		}
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "statement refused" && !asServer[entry.Rule] {
-			refusals = append(refusals, entry.Refusal)
-		}
-	}
-	return refusals, nil
 }
