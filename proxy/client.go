@@ -87,6 +87,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		s.clientSink = discard
 		return true, nil
 	}
+	s.begins()
 	f := wire.Read(part.Body())
 	switch part.Type {
 	case 'Q':
@@ -190,6 +191,15 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 	}
 	s.ToServer.pass(part.Raw, part.Lent)
 	return true, nil
+}
+
+// begins notes what had been changed before a message with which a transaction
+// may begin. Not when the one before it ended: what others change while the
+// session is idle is older than the snapshot that it gets.
+func (s *Session) begins() {
+	if s.status == 'I' && !s.batch && s.queue.empty() && s.env.Set != nil {
+		s.begun, s.own = s.Snapshots.changes(s.env.Set.Database), 0
+	}
 }
 
 // runner reports whether a function is one of the server's that run SQL which they are given, or
