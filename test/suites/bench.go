@@ -47,7 +47,7 @@ type Difference struct {
 	Here   string
 	Note   string
 	Again  bool   // once more, alone, it gave the same as directly
-	Cause  string // why two direct runs differ too
+	Cause  string // if it is known
 }
 
 // Explained reports whether the proxy need not be the reason.
@@ -67,8 +67,8 @@ func (b *Bench) Compare(s *Suite, tests []string, modes []Mode) ([]Comparison, e
 		}
 		c := Comparison{Suite: s, Mode: m.Name, Tests: len(base.Outputs), Parts: base.Parts, Seconds: [2]float64{seconds, took}}
 		c.Differences = differences(base, here)
-		for name, ok := range base.Expected {
-			if ok && here.Expected[name] {
+		for name := range base.Outputs { // not what these depend on
+			if base.Expected[name] && here.Expected[name] {
 				c.Expected++
 			}
 		}
@@ -99,14 +99,14 @@ func (b *Bench) run(s *Suite, m Mode, tests []string, label string) (r Results, 
 }
 
 // again runs tests that differ once more, without the others, directly and through the proxy. What is the same then was
-// chance; a test that answers differently each time is known as unsteady.
+// chance.
 func (b *Bench) again(s *Suite, m Mode, found []Difference) error {
 	if len(found) == 0 {
 		return nil
 	}
 	var tests []string
 	for i := range found {
-		found[i].Cause = s.Unsteady[found[i].Test]
+		found[i].Cause = s.cause(m.Name, found[i])
 		if unit, _, _ := strings.Cut(found[i].Test, " "); !slices.Contains(tests, unit) {
 			tests = append(tests, unit)
 		}

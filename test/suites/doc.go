@@ -29,13 +29,14 @@
 //     other and not with those that PostgreSQL expects: these also depend on the system's locales. Of the drivers' suites the
 //     tests' verdicts are compared: passed, failed or skipped.
 //  4. What differs runs once more, alone, directly and through the proxy. The same then: it was chance, and the report says so.
-//     Tests that are known to be unsteady have their cause in the suite's list.
+//     What the proxy does on purpose has its cause in one line in the suite's list (Known).
 //
 // Scripts run one at a time and the server's autovacuum is off: fewer things happen by chance, so a difference means more.
 //
 // # What may never happen
 //
-// A cause that hides an error of the proxy: a test is only unsteady when two direct runs (-mode direct) differ as well.
+// A cause that hides an error of the proxy: it names the policy, the tests and the words in which they differ. Whether a test
+// is unsteady shows in two direct runs (-mode direct).
 //
 // # Status
 //

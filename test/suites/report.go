@@ -33,7 +33,7 @@ func Report(b *Bench, done []Comparison) string {
 			fmt.Fprintf(&s, "- %s: %s\n", done[i].Suite.Name, done[i].Suite.About)
 		}
 	}
-	s.WriteString("\n## Differences\n\n")
+	s.WriteString("\nIn brackets: permutations of steps, lines of traces. Written by `go run ./test/suites -markdown docs/suites.md`.\n\n## Differences\n\n")
 	none := true
 	for i := range done {
 		for _, d := range done[i].Differences {

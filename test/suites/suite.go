@@ -1,6 +1,10 @@
 package main
 
-import "context"
+import (
+	"context"
+	"slices"
+	"strings"
+)
 
 // Suite is a set of tests that somebody else wrote.
 type Suite struct {
@@ -17,8 +21,27 @@ type Suite struct {
 	// Run runs tests at a place.
 	Run func(ctx context.Context, b *Bench, p *Place, tests []string) (Results, error)
 
-	// Unsteady are tests that two direct runs answer differently, with the cause.
-	Unsteady map[string]string
+	// Known are differences whose cause is known.
+	Known []Known
+}
+
+// Known is a cause of differences, as narrow as it can be: in these tests, with this policy, where the output has these words that it
+// has not directly.
+type Known struct {
+	Mode  string
+	Tests []string
+	Says  string
+	Line  string // the cause in one line
+}
+
+// cause is the line of the cause of a difference, "" if none is known.
+func (s *Suite) cause(mode string, d Difference) string {
+	for _, k := range s.Known {
+		if k.Mode == mode && slices.Contains(k.Tests, d.Test) && strings.Contains(d.Here, k.Says) && !strings.Contains(d.Direct, k.Says) {
+			return k.Line
+		}
+	}
+	return ""
 }
 
 // Results are what tests gave.
