@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -89,6 +90,21 @@ func run(ctx context.Context, o options, w io.Writer) (failed bool, err error) {
 
 // choose finds what the flags name.
 func choose(o options) (chosen []*Suite, where []Mode, err error) {
+	unknown := func(names []string, known ...string) error {
+		for _, name := range names {
+			if !slices.Contains(append(known, "all"), name) {
+				return fmt.Errorf("nothing is named %q; there are %s, and all", name, strings.Join(known, ", "))
+			}
+		}
+		return nil
+	}
+	var names []string
+	for _, s := range suites {
+		names = append(names, s.Name)
+	}
+	if err := errors.Join(unknown(o.suites, names...), unknown(o.modes, "empty", "guarded", "direct")); err != nil {
+		return nil, nil, err
+	}
 	for _, s := range suites {
 		if slices.Contains(o.suites, s.Name) || slices.Equal(o.suites, []string{"all"}) {
 			chosen = append(chosen, s)
@@ -98,9 +114,6 @@ func choose(o options) (chosen []*Suite, where []Mode, err error) {
 		if slices.Contains(o.modes, m.Name) || slices.Equal(o.modes, []string{"all"}) && m != direct {
 			where = append(where, m)
 		}
-	}
-	if len(chosen) == 0 || len(where) == 0 {
-		return nil, nil, fmt.Errorf("-suite %s -mode %s names nothing that is there", strings.Join(o.suites, ","), strings.Join(o.modes, ","))
 	}
 	return chosen, where, nil
 }

@@ -21,7 +21,7 @@ var pipeline = &Suite{
 	Tests: func(b *Bench) ([]string, error) {
 		out, err := exec.Command(b.source.PipelineProgram(), "tests").Output()
 		if err != nil {
-			return nil, fmt.Errorf("libpq_pipeline, which needs gcc and Debian's packages to be built: %w", err)
+			return nil, fmt.Errorf("libpq_pipeline, which needs gcc to be built (remove %s to try again): %w", b.source.Dir, err)
 		}
 		return strings.Fields(string(out)), nil
 	},
