@@ -113,6 +113,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		s.clientSink = discard
 		return true, nil
 	}
+	s.begins()
 	f := wire.Read(part.Body())
 	switch part.Type {
 	case 'Q':
@@ -224,6 +225,15 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 func (s *Session) endBatch() {
 	if s.env.Dirty {
 		s.stale, s.reread = true, s.reread || s.dirtyCatalog
+	}
+}
+
+// begins notes what had been changed before a message with which a transaction
+// may begin. Not when the one before it ended: what others change while the
+// session is idle is older than the snapshot that it gets.
+func (s *Session) begins() {
+	if s.status == 'I' && !s.batch && s.queue.empty() && s.env.Set != nil {
+		s.begun, s.own = s.Snapshots.changes(s.env.Set.Database), 0
 	}
 }
 

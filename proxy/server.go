@@ -357,7 +357,4 @@ func (s *Session) settle(status byte, batch uint64) {
 	if s.private {
 		s.private, s.reread = false, true
 	}
-	if s.env.Set != nil {
-		s.begun, s.own = s.Snapshots.changes(s.env.Set.Database), 0
-	}
 }

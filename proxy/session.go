@@ -74,7 +74,7 @@ type Session struct {
 	seen      uint64 // Snapshots.changes when env.Set was read
 	backslash bool   // standard_conforming_strings is off
 
-	begun  uint64 // Snapshots.changes when the session was idle last
+	begun  uint64 // Snapshots.changes when the session was idle last, before it said something
 	own    uint64 // how many of the changes since then are its own
 	behind bool   // the open transaction's snapshot is older than the names that the server goes by
 

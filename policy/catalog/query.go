@@ -97,7 +97,7 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 	`ARRAY(SELECT COALESCE(a.attname, ''::pg_catalog.name) FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (attnum, place) ` +
 	`LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum ` +
 	`WHERE k.place OPERATOR(pg_catalog.<=) i.indnkeyatts ORDER BY k.place), pg_catalog.pg_get_expr(i.indpred, i.indrelid), ` +
-	`EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conindid OPERATOR(pg_catalog.=) i.indexrelid AND o.contype OPERATOR(pg_catalog.=) ANY ('{p,u,x}'::pg_catalog."char"[])), ` +
+	`EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid OPERATOR(pg_catalog.=) i.indrelid AND o.conindid OPERATOR(pg_catalog.=) i.indexrelid AND o.contype OPERATOR(pg_catalog.=) ANY ('{p,u,x}'::pg_catalog."char"[])), ` +
 	// a column of pg_index from PostgreSQL 15 on
 	`COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct'::pg_catalog.text)::pg_catalog.bool, false), i.indisexclusion)) ` +
 	`FROM pg_catalog.pg_index i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND (i.indisunique OR i.indisexclusion)) END, ` +
@@ -130,11 +130,16 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 	// grouped once, because pg_constraint has no index on confrelid
 	`LEFT JOIN (SELECT f.confrelid, pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) AS referencing, ` +
 	`pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) FILTER (WHERE f.confdeltype OPERATOR(pg_catalog.=) 'c'::pg_catalog."char") AS cascading FROM pg_catalog.pg_constraint f ` +
-	`WHERE f.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char" AND f.conrelid OPERATOR(pg_catalog.<>) f.confrelid GROUP BY f.confrelid) fk ON fk.confrelid OPERATOR(pg_catalog.=) c.oid ` +
-	`WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char" ` +
+	`WHERE f.oid OPERATOR(pg_catalog.>=) 0::pg_catalog.oid AND f.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char" AND f.conrelid OPERATOR(pg_catalog.<>) f.confrelid GROUP BY f.confrelid) fk ON fk.confrelid OPERATOR(pg_catalog.=) c.oid ` +
+	// The planner takes an array that it does not know for ten elements. Knowing how many relations there are, it would
+	// think the query so dear that it compiles it first (jit), which takes seconds at every read.
+	`WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) r.relnamespace ` +
+	// so that there is an index for it: a client that turns enable_seqscan off makes every other way dear too
+	`WHERE r.oid OPERATOR(pg_catalog.>=) 0::pg_catalog.oid ` +
+	`AND r.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[]) AND r.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char" ` +
 	// what initdb has made, but not what somebody has put beside it
-	`AND (n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.name[]) ` +
-	`OR c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f}'::pg_catalog."char"[]) AND n.nspname OPERATOR(pg_catalog.<>) 'pg_toast'::pg_catalog.name)))` + asASCIIEnd
+	`AND (s.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.name[]) ` +
+	`OR r.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND r.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f}'::pg_catalog."char"[]) AND s.nspname OPERATOR(pg_catalog.<>) 'pg_toast'::pg_catalog.name)))))` + asASCIIEnd
 
 // Decode reads the one field of Query's row.
 func Decode(field []byte) (*Catalog, error) {
