@@ -41,7 +41,7 @@ func fill(ctx context.Context, p *chaos.Process) error {
 			return nil
 		}
 		if shape > 1000000 {
-			return fmt.Errorf("it is not full after %d shapes", shape)
+			return fmt.Errorf("it is not full after %d shapes: %s", shape, s)
 		}
 	}
 }
