@@ -144,17 +144,20 @@ func TestStartupTime(t *testing.T) {
 		"several":   start(t, several("", "sslmode=disable&target_session_attrs=primary", server.Port, nobody(t)), offer(), ask, "limits: {startup_time: 1s}\n"),
 	} {
 		for _, mode := range []string{"disable", "require"} {
-			conn := open(t, r.to("user=scram_user password=geheim sslmode="+mode))
-			silent := converse(t, r.dial(t))
-			if rest := silent.over(); rest != "" {
-				t.Errorf("%s: who says nothing is told %q", name, rest)
-			}
-			asked := converse(t, r.dial(t)) // and who is asked for a password, and says nothing
-			asked.say(startup(version30, "user", "scram_user", "database", "postgres"))
-			_ = asked.over()
-			if _, err := conn.Exec(within(t), "SELECT 1"); err != nil {
-				t.Errorf("%s, sslmode=%s: who is in is cut off: %v", name, mode, err)
-			}
+			t.Run(name+", "+mode, func(t *testing.T) {
+				t.Parallel()
+				conn := open(t, r.to("user=scram_user password=geheim sslmode="+mode))
+				asked := converse(t, r.dial(t)) // a password, and says nothing
+				asked.say(startup(version30, "user", "scram_user", "database", "postgres"))
+				silent := converse(t, r.dial(t))
+				if rest := silent.over(); rest != "" {
+					t.Errorf("who says nothing is told %q", rest)
+				}
+				_ = asked.over()
+				if _, err := conn.Exec(within(t), "SELECT 1"); err != nil {
+					t.Errorf("who is in is cut off: %v", err)
+				}
+			})
 		}
 	}
 }
@@ -165,6 +168,8 @@ func TestIdleTime(t *testing.T) {
 	for _, mode := range []string{"disable", "require"} {
 		r := start(t, url(server, "sslmode=disable"), offer(), protect, "limits: {idle_time: 1s}\n")
 		login := "user=trust_user sslmode=" + mode
+		holder := open(t, server.DSN("postgres"))
+		one(t, holder, "SELECT pg_advisory_lock(4712)")
 		open_ := open(t, r.to(login))
 		one(t, open_, "BEGIN")
 		walsender := converse(t, r.dial(t))
@@ -196,6 +201,7 @@ func TestIdleTime(t *testing.T) {
 		if _, m := walsender.until('Z'); m.typ != 'Z' {
 			t.Errorf("%s: replication: %v", mode, m)
 		}
+		one(t, holder, "SELECT pg_advisory_unlock(4712)")
 		if err := <-busy; err != nil {
 			t.Errorf("%s: at work: %v", mode, err)
 		}
