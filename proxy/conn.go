@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -233,11 +234,15 @@ func (c *conn) readServer(waiting bool) {
 		}
 		if err != nil {
 			c.mu.Lock()
-			if !c.over {
+			ended := c.over
+			if !ended {
 				c.session.ServerGone()
 				c.collect()
 			}
 			c.mu.Unlock()
+			if !ended && !errors.Is(err, io.EOF) { // with TLS, why the server does not want us
+				c.log.Info("server connection lost", "error", err)
+			}
 			return
 		}
 	}

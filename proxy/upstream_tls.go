@@ -30,7 +30,8 @@ func upstreamTLS(c config.UpstreamTLS) (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the client certificate for the server: %w", err)
 		}
-		t.Certificates = []tls.Certificate{pair}
+		// Whatever authorities the server names: else one that it does not know would be left out without a word.
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	if c.RootCert == "" {
 		return t, nil
@@ -61,6 +62,8 @@ func upstreamTLS(c config.UpstreamTLS) (*tls.Config, error) {
 	return t, nil
 }
 
+const direct = "sslnegotiation=direct needs PostgreSQL 17 or newer"
+
 // errPlain says that the server has no TLS.
 var errPlain = errors.New("the server does not support TLS, which sslmode asks for; set ssl = on there, or sslmode=disable in upstream")
 
@@ -86,10 +89,13 @@ func (d *dialer) encrypt(ctx context.Context, c net.Conn, h config.Host) (net.Co
 	t.ServerName = h.Name
 	secure := tls.Client(c, t)
 	if err := secure.HandshakeContext(ctx); err != nil {
+		if d.upstream.TLS.Direct && errors.Is(err, io.EOF) {
+			err = errors.New("the server closed the connection; " + direct)
+		}
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
 	if d.upstream.TLS.Direct && secure.ConnectionState().NegotiatedProtocol != protocolName {
-		return nil, errors.New("the server did not agree on the protocol postgresql; sslnegotiation=direct needs PostgreSQL 17 or newer")
+		return nil, errors.New("the server did not agree on the protocol postgresql; " + direct)
 	}
 	return secure, nil
 }
