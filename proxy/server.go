@@ -310,7 +310,7 @@ func (s *Session) settle(status byte) {
 	}
 	// Portals end with their transaction.
 	clear(s.portals)
-	if idle {
+	if idle && len(s.effects)+len(s.utilities) > 0 {
 		clear(s.effects)
 		clear(s.utilities)
 	}
