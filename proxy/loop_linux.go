@@ -179,21 +179,7 @@ func (l *loop) run() {
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("epoll_wait: %v", err)) // a descriptor that is not what it was
 		}
-		woken := false
-		for i := range max(n, 0) {
-			if fd := int(events[i].Fd); fd == l.wake {
-				woken = true
-			} else if e := l.ends[fd]; e != nil { // else closed a moment ago
-				l.handle(e, events[i].Events)
-			}
-		}
-		if len(l.unread) > 0 {
-			l.readOn()
-		}
-		l.report()
-		if woken {
-			l.read()
-		}
+		l.round(events[:max(n, 0)])
 		if len(l.timed) > 0 {
 			if now := time.Now(); now.Sub(ticked) >= loopTick {
 				ticked = now
@@ -215,6 +201,25 @@ func (l *loop) read() {
 	l.mu.Unlock()
 	for _, f := range todo {
 		f()
+	}
+}
+
+// round looks at the sockets that are ready, then does what was posted.
+func (l *loop) round(ready []unix.EpollEvent) {
+	woken := false
+	for i := range ready {
+		if fd := int(ready[i].Fd); fd == l.wake {
+			woken = true
+		} else if e := l.ends[fd]; e != nil { // else closed a moment ago
+			l.handle(e, ready[i].Events)
+		}
+	}
+	if len(l.unread) > 0 {
+		l.readOn()
+	}
+	l.report()
+	if woken {
+		l.read()
 	}
 }
 
