@@ -128,15 +128,17 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(name) || reserved(port) {
 			return false, s.reserved()
 		}
-		switch s.check(key(name)) {
+		statement := s.nameOf(name)
+		switch s.check(statement) {
 		case wait:
 			return false, s.ended()
 		case outdated:
 			s.refuseOutdated()
 			return true, nil
 		}
-		s.bound(key(port), key(name))
-		s.request(request{kind: bind, port: key(port), name: key(name)})
+		portal := key(port)
+		s.bound(portal, statement)
+		s.request(request{kind: bind, port: portal, name: statement})
 	case 'D', 'C':
 		what, name := f.Byte(), f.String()
 		if !f.OK() {

@@ -115,11 +115,12 @@ func (f *flow) readable(e *end, hungUp bool) {
 
 // took gives the session what was read.
 func (f *flow) took(e *end, p []byte) {
-	direction := "client_to_server"
+	l := f.loop
 	if e == &f.server {
-		direction = "server_to_client"
+		l.fromPeers[1] += len(p)
+	} else {
+		l.fromPeers[0] += len(p)
 	}
-	f.conn.owner.observer.Bytes(direction, len(p))
 	if f.session.Heavy() {
 		f.aside(e, p)
 		return
@@ -131,7 +132,6 @@ func (f *flow) took(e *end, p []byte) {
 		timing.Wait.Add(begun.Sub(f.asked))
 		f.asked = time.Time{}
 	}
-	l := f.loop
 	s := f.session
 	s.scratch = &l.scratch
 	s.ToServer.Reset(l.toServer)

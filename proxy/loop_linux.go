@@ -36,13 +36,13 @@ type loops struct {
 
 // startLoops starts so many loops; 0 for half the CPUs, since the other half is
 // busy with what the loops hand to the kernel, and -1 for none.
-func startLoops(n int) (loops, error) {
+func startLoops(n int, o Observer) (loops, error) {
 	if n == 0 {
 		n = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	l := loops{next: new(atomic.Uint32)}
 	for range n {
-		one := new(loop)
+		one := &loop{observer: o}
 		if err := one.open(); err != nil {
 			l.stop()
 			return loops{}, fmt.Errorf("start an event loop: %w", err)
@@ -185,6 +185,9 @@ type loop struct {
 	stopped     chan struct{}
 	alone       bool // there is one processor for everything
 
+	observer  Observer
+	fromPeers [2]int // bytes read in this round: from clients, from servers
+
 	buf      []byte // what was read last
 	toServer []byte // lent to the session at work for what it says
 	toClient []byte
@@ -242,20 +245,7 @@ func (l *loop) run() {
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("epoll_wait: %v", err)) // a descriptor that is not what it was
 		}
-		woken := false
-		for i := range max(n, 0) {
-			if fd := int(events[i].Fd); fd == l.wake {
-				woken = true
-			} else if e := l.ends[fd]; e != nil { // else closed a moment ago
-				l.handle(e, events[i].Events)
-			}
-		}
-		if len(l.unread) > 0 {
-			l.readOn()
-		}
-		if woken {
-			l.read()
-		}
+		l.round(events[:max(n, 0)])
 		if len(l.timed) > 0 {
 			if now := time.Now(); now.Sub(ticked) >= loopTick {
 				ticked = now
@@ -280,6 +270,35 @@ func (l *loop) read() {
 	l.mu.Unlock()
 	for _, f := range todo {
 		f()
+	}
+}
+
+// round looks at the sockets that are ready, then does what was posted.
+func (l *loop) round(ready []unix.EpollEvent) {
+	woken := false
+	for i := range ready {
+		if fd := int(ready[i].Fd); fd == l.wake {
+			woken = true
+		} else if e := l.ends[fd]; e != nil { // else closed a moment ago
+			l.handle(e, ready[i].Events)
+		}
+	}
+	if len(l.unread) > 0 {
+		l.readOn()
+	}
+	l.report()
+	if woken {
+		l.read()
+	}
+}
+
+// report tells the observer what was read, once for all sockets of a round.
+func (l *loop) report() {
+	for i, direction := range [...]string{"client_to_server", "server_to_client"} {
+		if l.fromPeers[i] > 0 {
+			l.observer.Bytes(direction, l.fromPeers[i])
+			l.fromPeers[i] = 0
+		}
 	}
 }
 

@@ -339,7 +339,7 @@ func (s *Session) settle(status byte, batch uint64) {
 	}
 	// Portals end with their transaction.
 	clear(s.portals)
-	if idle {
+	if idle && len(s.effects)+len(s.utilities) > 0 {
 		clear(s.effects)
 		clear(s.utilities)
 	}
