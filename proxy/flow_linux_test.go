@@ -25,7 +25,7 @@ func newWorkbench(t *testing.T) *workbench {
 	if err := b.loop.open(); err != nil {
 		t.Fatal(err)
 	}
-	owner := &Server{observer: silent{}}
+	owner := &Server{observer: silent{}, timing: new(Timing)}
 	owner.clients.Add(1)
 	c := &conn{owner: owner, session: b.Session, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	var fds [2][2]int
