@@ -18,7 +18,7 @@ type writers struct {
 	wait          sync.WaitGroup
 	acknowledged  atomic.Int64
 	pids          []uint32 // of their backends
-	live, deleted [4]int // rows of each that must be there: 0, 1, 2, ..; of these the first so many even ones are tombstones
+	live, deleted [4]int   // rows of each that must be there: 0, 1, 2, ..; of these the first so many even ones are tombstones
 }
 
 func write(t *testing.T, p *Process, name string) *writers {
