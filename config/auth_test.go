@@ -8,7 +8,7 @@ import (
 func TestAuth(t *testing.T) {
 	dir := certificateFiles(t)
 	t.Setenv("DIR", dir)
-	const query = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1 AND rolcanlogin"
+	const query = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM pg_authid WHERE rolname = $1 AND rolcanlogin"
 	servers := func(change func(*Upstream)) *Upstream {
 		up := upstream(func(up *Upstream) { up.TargetSessionAttrs = "primary"; change(up) }, tcp("a", "a:5432"), tcp("b", "b:5433"))
 		return &up

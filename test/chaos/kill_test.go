@@ -62,15 +62,15 @@ func TestServerKilled(t *testing.T) {
 		}, true},
 	} {
 		t.Run(how.name, func(t *testing.T) {
-			token := fresh()
-			execute(t, p, "INSERT INTO kept VALUES (1, '"+token+"')")
+			w := write(t, p, "w"+fresh())
 			clients := make([]*client, len(all))
 			pids := make([]uint32, len(all))
 			for i := range all {
 				clients[i], pids[i] = inState(t, p, &all[i])
 				defer clients[i].Close()
 			}
-			how.kill(t, pids)
+			w.await(t, 50)
+			how.kill(t, append(pids, w.pids...))
 			var wait sync.WaitGroup
 			for i := range all {
 				wait.Go(func() { told(t, all[i].name, clients[i]) })
@@ -88,9 +88,7 @@ func TestServerKilled(t *testing.T) {
 				}
 				return err == nil
 			})
-			if got := ask(t, c, "SELECT count(*) FROM kept WHERE deleted_at IS NULL AND token = '"+token+"'"); got != "1" {
-				t.Errorf("%s rows of an acknowledged commit, want 1", got)
-			}
+			w.check(t, c)
 			if got := ask(t, c, "SELECT count(*) FROM kept WHERE token LIKE 'uncommitted%'"); got != "0" {
 				t.Errorf("%s rows that nobody committed", got)
 			}
@@ -136,18 +134,6 @@ func told(t *testing.T, name string, c *client) {
 		}
 	case !c.frames.Partial() && !slices.ContainsFunc(c.trace, func(m string) bool { return strings.HasSuffix(m, "57P02") }):
 		t.Errorf("%s: the client is not told: %v after %q", name, c.err, c.trace)
-	}
-}
-
-func execute(t *testing.T, p *Process, sql string) {
-	t.Helper()
-	conn, err := pgx.Connect(within(t), p.DSN("postgres", "postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(within(t))
-	if _, err := conn.Exec(within(t), sql); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -54,6 +54,7 @@ func told(err error) string {
 
 // Every target_session_attrs, with every way to log in, goes to the server that libpq goes to when it is given both.
 func TestTargetSessionAttrs(t *testing.T) {
+	t.Parallel()
 	s := standby(t)
 	names := map[string]string{strconv.Itoa(server.Port): "the primary", strconv.Itoa(s.Port): "the standby"}
 	for _, attrs := range []string{"any", "read-write", "read-only", "primary", "standby", "prefer-standby"} {
@@ -135,6 +136,7 @@ func TestHostsThatCannot(t *testing.T) {
 
 // The primary is gone and the standby takes its place: new connections reach it, without a pause.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	primary, err := secured(within(t), installed, hba)
 	if err != nil {
 		t.Fatal(err)
@@ -194,6 +196,7 @@ func TestRandomHosts(t *testing.T) {
 
 // A server older than 14 does not tell what it is; it is asked.
 func TestOldServerIsAsked(t *testing.T) {
+	t.Parallel()
 	old := major(t, 13)
 	admin(t, old, roles)
 	for _, way := range []struct{ about, login, user, auth string }{

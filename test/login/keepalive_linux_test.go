@@ -10,6 +10,7 @@ import (
 // Both of the proxy's sockets have the kernel's timer for probes, unless keepalive is 0. /proc/net/tcp tells: a timer of
 // kind 2.
 func TestKeepalive(t *testing.T) {
+	t.Parallel()
 	for setting, want := range map[string]bool{"60s": true, "0": false} {
 		for _, mode := range []string{"disable", "require"} {
 			r := start(t, url(server, "sslmode=disable"), offer(), "keepalive: "+setting+"\n")

@@ -50,48 +50,44 @@ func TestConnections(t *testing.T) {
 		{"connections_per_user: 4", 4, `too many connections for role "scram_user": the proxy's limit is 4`, "user=other_user dbname=postgres"},
 		{"connections_per_database: 3", 3, `too many connections for database "postgres": the proxy's limit is 3`, "user=scram_user dbname=template1"},
 	} {
-		for _, auth := range []string{"", ask} {
-			for _, mode := range []string{"disable", "require"} {
-				r := start(t, url(server, "sslmode=disable"), offer(), auth, "limits: {"+c.limit+"}\n")
-				login := "user=scram_user password=geheim sslmode=" + mode
-				for range 2 {
-					in, out := crowd(t, r, 20, func(int) string { return login })
-					if len(in) != c.fits || len(out) != 20-c.fits {
-						t.Errorf("%s: %d are in, and %d are not", c.limit, len(in), len(out))
-					}
-					for _, said := range out {
-						if !strings.Contains(said, "FATAL 53300: "+c.says) || !strings.Contains(said, "limits."+strings.Split(c.limit, ":")[0]) {
-							t.Errorf("%s: %s", c.limit, said)
-							break
-						}
-					}
-					if c.other != "" {
-						conn := open(t, r.to(login+" "+c.other))
-						_ = conn.Close(within(t))
-					}
-					part(in)
-					// Logins that fail do not stay, either. They come to places as these become free.
-					eventually(t, "a wrong password is said to be wrong", func() bool {
-						_, err := pgx.Connect(within(t), r.to("user=scram_user password=falsch sslmode="+mode))
-						return strings.Contains(told(err), "28P01")
-					})
-					crowd(t, r, 20, func(i int) string {
-						return []string{"user=scram_user password=falsch sslmode=", "user=scram_user password=geheim options='-c nosuch=1' sslmode="}[i%2] + mode
-					})
-					var again []*pgx.Conn
-					eventually(t, "all places are free again", func() bool {
-						conn, err := pgx.Connect(within(t), r.to(login))
-						if err == nil {
-							again = append(again, conn)
-						}
-						return len(again) == c.fits
-					})
-					part(again)
-					eventually(t, "the sessions have ended", func() bool {
-						return admin(t, server, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'scram_user'") == "0"
-					})
+		for mode, auth := range map[string]string{"disable": "", "require": ask} {
+			r := start(t, url(server, "sslmode=disable"), offer(), auth, "limits: {"+c.limit+"}\n")
+			login := "user=scram_user password=geheim sslmode=" + mode
+			in, out := crowd(t, r, 20, func(int) string { return login })
+			if len(in) != c.fits || len(out) != 20-c.fits {
+				t.Errorf("%s: %d are in, and %d are not", c.limit, len(in), len(out))
+			}
+			for _, said := range out {
+				if !strings.Contains(said, "FATAL 53300: "+c.says) || !strings.Contains(said, "limits."+strings.Split(c.limit, ":")[0]) {
+					t.Errorf("%s: %s", c.limit, said)
+					break
 				}
 			}
+			if c.other != "" {
+				conn := open(t, r.to(login+" "+c.other))
+				_ = conn.Close(within(t))
+			}
+			part(in)
+			// Logins that fail do not stay, either. They come to places as these become free.
+			eventually(t, "a wrong password is said to be wrong", func() bool {
+				_, err := pgx.Connect(within(t), r.to("user=scram_user password=falsch sslmode="+mode))
+				return strings.Contains(told(err), "28P01")
+			})
+			crowd(t, r, 20, func(i int) string {
+				return []string{"user=scram_user password=falsch sslmode=", "user=scram_user password=geheim options='-c nosuch=1' sslmode="}[i%2] + mode
+			})
+			var again []*pgx.Conn
+			eventually(t, "all places are free again", func() bool {
+				conn, err := pgx.Connect(within(t), r.to(login))
+				if err == nil {
+					again = append(again, conn)
+				}
+				return len(again) == c.fits
+			})
+			part(again)
+			eventually(t, "the sessions have ended", func() bool {
+				return admin(t, server, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'scram_user'") == "0"
+			})
 		}
 	}
 }
@@ -165,6 +161,7 @@ func TestStartupTime(t *testing.T) {
 // A session that is idle for too long is told so. One that waits for the server, or is in a transaction, is not idle, nor is
 // one for replication.
 func TestIdleTime(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"disable", "require"} {
 		r := start(t, url(server, "sslmode=disable"), offer(), protect, "limits: {idle_time: 1s}\n")
 		login := "user=trust_user sslmode=" + mode

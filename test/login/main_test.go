@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -103,6 +104,7 @@ func run(m *testing.M) (status int, err error) {
 	if _, err := server.Psql(ctx, "postgres", roles); err != nil {
 		return 1, err
 	}
+	go func() { _, _ = program() }() // which takes a while, and is waited for where it is used
 	return m.Run(), nil
 }
 
@@ -126,7 +128,10 @@ func makeCertificates() (err error) {
 }
 
 // started are the clusters to stop at the end.
-var started []*cluster.Cluster
+var (
+	mu      sync.Mutex
+	started []*cluster.Cluster
+)
 
 func stopServers(err *error) {
 	for _, c := range started {
@@ -142,7 +147,9 @@ func begin(ctx context.Context, programs cluster.Programs, hba string) (*cluster
 		"autovacuum": "off", "shared_buffers": "32MB", "max_connections": "120", "log_min_messages": "panic", "wal_level": "logical",
 	}})
 	if err == nil {
+		mu.Lock()
 		started = append(started, c)
+		mu.Unlock()
 	}
 	return c, err
 }

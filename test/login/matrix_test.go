@@ -32,6 +32,7 @@ var settings = []struct{ words, name string }{
 
 // TestMatrix logs in in every way there is, with psql. See doc.go.
 func TestMatrix(t *testing.T) {
+	t.Parallel()
 	var table strings.Builder
 	line := func(columns ...string) {
 		fmt.Fprintln(&table, strings.TrimRight(fmt.Sprintf("%-10s %-7s %-7s %-9s %-26s %-26s %-26s", toAny(columns)...), " "))
@@ -130,7 +131,6 @@ func attempt(t *testing.T, dsn, method, upstream string, log *journal) string {
 		t.Errorf("%s: %s %s, want %s", dsn, out, said, want)
 		return "wrong"
 	}
-	t.Logf("%s: %s", dsn, said)
 	if strings.Contains(said, "password authentication failed") && log != nil {
 		said = "" // who may not know more than that; the log does
 		for line := range strings.Lines(log.String()) {

@@ -39,6 +39,7 @@ func terminations(t *testing.T) map[string]string {
 
 // What a client reads is the server's own words, and the same for a wrong password as for a user who does not exist.
 func TestRefusedPasswords(t *testing.T) {
+	t.Parallel()
 	refusal := func(dsn, user string) string {
 		_, said := psql(t, dsn+" user="+user, "SELECT 1", "PGPASSWORD=falsch")
 		_, said, _ = strings.Cut(said, "failed: ")

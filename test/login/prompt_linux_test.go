@@ -35,6 +35,7 @@ func terminal(t *testing.T) (ours, its *os.File) {
 
 // psql finds out that it needs a password by a first connection, which it closes; then it prompts.
 func TestPsqlPrompts(t *testing.T) {
+	t.Parallel()
 	for name, parts := range map[string][]string{"pass": {offer()}, "terminate": {offer(), ask}} {
 		r := start(t, url(server, "sslmode=disable"), parts...)
 		ours, its := terminal(t)

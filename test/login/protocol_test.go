@@ -66,6 +66,7 @@ func TestNegotiation(t *testing.T) { negotiates(t, server) }
 
 // PostgreSQL 18 speaks 3.2, whose keys are long.
 func TestNegotiation18(t *testing.T) {
+	t.Parallel()
 	programs := programsOf(t, 18)
 	c := major(t, 18)
 	admin(t, c, roles)

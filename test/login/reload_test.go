@@ -166,6 +166,7 @@ var program = sync.OnceValues(func() (string, error) {
 
 // SIGHUP, and a renewal that nobody tells of: a file in the place of another, and a link that points elsewhere.
 func TestRenewedFiles(t *testing.T) {
+	t.Parallel()
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)

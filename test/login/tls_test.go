@@ -14,6 +14,7 @@ import (
 
 // tls.mode, with every sslmode of psql.
 func TestModes(t *testing.T) {
+	t.Parallel()
 	const noTLS, mustTLS = "server does not support SSL", "takes connections with TLS only"
 	root := " sslrootcert=" + ca.file
 	for mode, want := range map[string]map[string]string{
@@ -43,6 +44,7 @@ func TestModes(t *testing.T) {
 
 // The proxy's certificate is verified like any other: another authority's is not, nor one for another name.
 func TestVerifiedByClients(t *testing.T) {
+	t.Parallel()
 	r := start(t, url(server, "sslmode=disable"), offer())
 	for dsn, want := range map[string]string{
 		"sslmode=verify-full sslrootcert=" + ca.file:                                      "",
@@ -75,6 +77,7 @@ func TestMinVersion(t *testing.T) {
 
 // SNI chooses the certificate; clients that ask for no name, or for one that none is for, get the first.
 func TestServerNames(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	shop, err := ca.issue(dir, "shop", "shop", "shop.test")
 	if err != nil {
@@ -108,6 +111,7 @@ func TestServerNames(t *testing.T) {
 }
 
 func TestClientCertificates(t *testing.T) {
+	t.Parallel()
 	for setting, want := range map[string]map[pair]bool{
 		"request":                {{}: true, certUser: true, stranger: false},
 		"require, mode: require": {{}: false, certUser: true, stranger: false},
@@ -127,6 +131,7 @@ func TestClientCertificates(t *testing.T) {
 
 // auth.client: cert is the user that the certificate is for, and nobody else.
 func TestCertificateIsTheUser(t *testing.T) {
+	t.Parallel()
 	r := start(t, url(server, "sslmode=disable"), offer("client_certificates: request", "client_ca: "+ca.file), "auth: {mode: terminate, client: cert}\n")
 	trustUser, err := ca.issue(t.TempDir(), "trust_user", "trust_user")
 	if err != nil {
@@ -150,6 +155,7 @@ func TestCertificateIsTheUser(t *testing.T) {
 
 // Direct TLS, as libpq 17 speaks it: the first byte is TLS's, and the protocol is named.
 func TestDirectTLS(t *testing.T) {
+	t.Parallel()
 	r := start(t, url(server, "sslmode=disable"), offer(), ask)
 	for names, want := range map[string]bool{"postgresql": true, "http/1.1": false, "": false, "http/1.1,postgresql": true} {
 		config := &tls.Config{InsecureSkipVerify: true}
@@ -226,6 +232,7 @@ func TestRequestsForEncryption(t *testing.T) {
 
 // Nonsense in place of a handshake, or no handshake at all, ends the connection and nothing else.
 func TestHandshakesThatFail(t *testing.T) {
+	t.Parallel()
 	r := start(t, url(server, "sslmode=disable"), offer(), "limits: {startup_time: 1s}\n")
 	for _, nonsense := range []string{strings.Repeat("nonsense", 100), "\x16\x03\x01\xff\xff" + strings.Repeat("\x00", 100), "\x16\x03\x01\x00\x05", ""} {
 		for _, request := range []string{sslRequest, ""} {
@@ -255,6 +262,7 @@ func TestHandshakesThatFail(t *testing.T) {
 
 // Much goes through TLS in both directions, on both legs.
 func TestBulk(t *testing.T) {
+	t.Parallel()
 	for upstream, params := range map[string]string{"TLS": verified(), "plain": "sslmode=disable"} {
 		r := start(t, url(server, params), offer(), ask, protect)
 		conn := open(t, r.to("user=scram_user password=geheim sslmode=require"))
@@ -287,6 +295,7 @@ func TestBulk(t *testing.T) {
 
 // A client that does not read makes the server wait, and costs the proxy what was read at once.
 func TestSlowReader(t *testing.T) {
+	t.Parallel()
 	counted := &counter{}
 	o := read(t, url(server, verified()), offer())
 	o.Observer = counted
