@@ -30,6 +30,10 @@ host  all pgx_scram 127.0.0.1/32 scram-sha-256
 host  all pgx_pw    127.0.0.1/32 password
 host  all all       127.0.0.1/32 trust
 `,
+	Sample: []string{".", "./stdlib"},
+	Known: []Known{{ // the tests of a package run at the same time
+		Mode: "guarded", Tests: []string{". TestTxCommitSerializationFailure"}, Says: changedMeanwhile, Line: changedMeanwhileLine,
+	}},
 	Tests: func(b *Bench) ([]string, error) {
 		dir, err := module(b.ctx, b, pgxModule, pgxVersion)
 		if err != nil {

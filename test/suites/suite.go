@@ -25,8 +25,8 @@ type Suite struct {
 	Known []Known
 }
 
-// Known is a cause of differences, as narrow as it can be: in these tests, with this policy, where the output has these words that it
-// has not directly.
+// Known is a cause of differences, as narrow as it can be: in these tests, with this policy, where it says these words and
+// does not directly.
 type Known struct {
 	Mode  string
 	Tests []string
@@ -37,7 +37,7 @@ type Known struct {
 // cause is the line of the cause of a difference, "" if none is known.
 func (s *Suite) cause(mode string, d Difference) string {
 	for _, k := range s.Known {
-		if k.Mode == mode && slices.Contains(k.Tests, d.Test) && strings.Contains(d.Here, k.Says) && !strings.Contains(d.Direct, k.Says) {
+		if k.Mode == mode && slices.Contains(k.Tests, d.Test) && strings.Contains(d.Here+d.Note, k.Says) && !strings.Contains(d.Direct, k.Says) {
 			return k.Line
 		}
 	}
