@@ -13,7 +13,7 @@ MANIFESTS := test/deploy/kubernetes
 export FUZZTIME
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check format imports vuln tidy test golden fuzz parity regress bench deps clean
+.PHONY: help build run check format imports vuln tidy test golden fuzz parity regress bench soak deps clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,11 +60,16 @@ fuzz: ## run each fuzz target for FUZZTIME (default 60s)
 parity: ## compare with a server that really deletes; PARITY holds the flags, such as "-seed 7 -duration 1h"
 	go run ./test/parity $(PARITY)
 
-regress: ## run PostgreSQL's own regression scripts on twins that delete hard and soft; REGRESS="-files all" for all of them
+regress: ## run PostgreSQL's suites, pgx's and lib/pq's directly and through the proxy, then its scripts on twins; REGRESS, SUITES hold the flags
+	go run ./test/suites $(SUITES)
 	go run ./test/regress $(REGRESS)
 
-bench: ## run the benchmarks
+bench: ## run the benchmarks, then the wire side by side with PgBouncer; BENCH holds the flags, such as -quick
 	go test ./... -run '^$$' -bench . -benchmem
+	go run ./test/bench $(BENCH)
+
+soak: ## run a mixed load with everything that goes wrong in a week, half an hour; SOAK holds the flags, such as "-duration 60s"
+	go run ./test/soak $(SOAK)
 
 deps: ## install what the tests need on a bare Debian with Go and gcc
 	tools/deps

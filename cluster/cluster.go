@@ -28,6 +28,7 @@ type Options struct {
 	Settings  map[string]string // for postgresql.conf: name to value. Address, port and sockets stay Start's
 	HBA       string            // the whole pg_hba.conf; "" trusts everybody. Keep a line for `local` that trusts if you want Psql
 	SuperUser string            // "" for postgres
+	Port      int               // of 127.0.0.1 and the Unix socket; 0 for one that is free
 	Log       io.Writer         // the server's log; nil for nowhere
 }
 
@@ -72,7 +73,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("folder for the cluster: %w", err)
 	}
 	c := &Cluster{
-		Host: "127.0.0.1", SocketDir: home, DataDir: filepath.Join(home, "data"),
+		Host: "127.0.0.1", Port: o.Port, SocketDir: home, DataDir: filepath.Join(home, "data"),
 		programs: o.Programs, account: who, superUser: o.SuperUser, settings: o.Settings, log: o.Log, home: home,
 	}
 	if c.superUser == "" {
@@ -101,6 +102,9 @@ func (c *Cluster) start(ctx context.Context, hba string) (err error) {
 		if err := os.WriteFile(filepath.Join(c.DataDir, "pg_hba.conf"), []byte(hba+"\n"), 0o600); err != nil {
 			return fmt.Errorf("write the access rules: %w", err)
 		}
+	}
+	if c.Port != 0 {
+		return c.run(ctx)
 	}
 	for {
 		if c.Port, err = freePort(); err != nil {

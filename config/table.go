@@ -31,14 +31,15 @@ type Table struct {
 // A wildcard in the schema does not match the schemas that PostgreSQL keeps for itself (pg_* and information_schema).
 // Otherwise *.users would also mean a temporary table of that name, whose rows would be hidden or buried.
 func (t *Table) Matches(schema, relation string) bool {
+	return t.MatchesSchema(schema) && t.MatchesRelation(relation)
+}
+
+// MatchesSchema reports whether the entry names a relation of some name in that schema.
+func (t *Table) MatchesSchema(schema string) bool {
 	if active(t.Schema, t.schemaQuoted) {
-		if reserved(schema) || !globMatch(t.Schema, schema) {
-			return false
-		}
-	} else if t.Schema != schema {
-		return false
+		return !reserved(schema) && globMatch(t.Schema, schema)
 	}
-	return t.MatchesRelation(relation)
+	return t.Schema == schema
 }
 
 // MatchesRelation reports whether the entry names a relation of that name in some schema.

@@ -182,6 +182,30 @@ func (s *Set) In(schema string) []*Table {
 	return list
 }
 
+// Holds reports whether a schema has, or could come to have, something that is
+// protected or that shows something protected.
+func (s *Set) Holds(schema string) bool {
+	if s.assume {
+		return true
+	}
+	for n := range s.tables {
+		if n.Schema == schema {
+			return true
+		}
+	}
+	for n := range s.indirect {
+		if n.Schema == schema {
+			return true
+		}
+	}
+	for i := range s.policy.tables {
+		if s.policy.tables[i].MatchesSchema(schema) {
+			return true
+		}
+	}
+	return false
+}
+
 // RefusesBodies reports whether text that the server would run unseen may not
 // name a protected table.
 func (s *Set) RefusesBodies() bool { return s.policy.bodies == "refuse" }

@@ -14,7 +14,6 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 	if plan.Unparsed {
 		s.Observer.ParseFailure()
 	}
-	s.changes(plan.Changes)
 	for i := range plan.Stmts {
 		if plan.Stmts[i].Kind == "declare" {
 			s.cursors |= plan.Changes

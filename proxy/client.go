@@ -71,6 +71,20 @@ func (s *Session) holding(typ byte) bool {
 	return false
 }
 
+// stream passes on the COPY data that p begins with, and returns how many bytes
+// that was. clientPart does the same with one message.
+func (s *Session) stream(p []byte) int {
+	if p[0] != 'd' || s.phase != ready || s.skipping {
+		return 0
+	}
+	n := s.client.Skip(p, 'd')
+	if n > 0 {
+		s.clientSink = forward
+		s.ToServer.pass(p[:n], true)
+	}
+	return n
+}
+
 // clientPart handles a message or a piece of one. It reports false if the
 // message has to wait for what the server says.
 func (s *Session) clientPart(part *wire.Part) (bool, error) {
@@ -99,6 +113,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		s.clientSink = discard
 		return true, nil
 	}
+	s.begins()
 	f := wire.Read(part.Body())
 	switch part.Type {
 	case 'Q':
@@ -113,15 +128,17 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(name) || reserved(port) {
 			return false, s.reserved()
 		}
-		switch s.check(key(name)) {
+		statement := s.nameOf(name)
+		switch s.check(statement) {
 		case wait:
 			return false, s.ended()
 		case outdated:
 			s.refuseOutdated()
 			return true, nil
 		}
-		s.bound(key(port), key(name))
-		s.request(request{kind: bind, port: key(port), name: key(name)})
+		portal := key(port)
+		s.bound(portal, statement)
+		s.request(request{kind: bind, port: portal, name: statement})
 	case 'D', 'C':
 		what, name := f.Byte(), f.String()
 		if !f.OK() {
@@ -171,7 +188,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("a FunctionCall message without a function"))
 		}
-		if !s.Policy.Empty() && runner(oid) {
+		if s.looks() && runner(oid) {
 			s.clientSink = discard
 			s.sendFunctionRefused()
 			return true, nil
@@ -182,12 +199,8 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if s.copying {
 			s.eaten++
 		} else {
-			s.queue.push(request{kind: sync})
-			if s.env.Dirty {
-				// It may end the transaction in which names were read, and undo
-				// what made them others: SET LOCAL, ON COMMIT DROP, an error.
-				s.stale, s.reread = true, s.reread || s.dirtyCatalog
-			}
+			s.queue.push(request{kind: sync, batch: s.batches})
+			s.endBatch()
 			s.batch, s.skipping = false, false
 			s.batches++
 		}
@@ -202,6 +215,28 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 	}
 	s.ToServer.pass(part.Raw, part.Lent)
 	return true, nil
+}
+
+// endBatch notes that a Sync or Query is on its way. It may end the transaction
+// in which names were read, and undo what made them others: SET LOCAL, ON
+// COMMIT DROP, an error.
+//
+// Without it, the DELETE of a Query that follows another Query, which ended a
+// pipeline with a SET LOCAL search_path in it, would really delete from the
+// protected table that it means again.
+func (s *Session) endBatch() {
+	if s.env.Dirty {
+		s.stale, s.reread = true, s.reread || s.dirtyCatalog
+	}
+}
+
+// begins notes what had been changed before a message with which a transaction
+// may begin. Not when the one before it ended: what others change while the
+// session is idle is older than the snapshot that it gets.
+func (s *Session) begins() {
+	if s.status == 'I' && !s.batch && s.queue.empty() && s.env.Set != nil {
+		s.begun, s.own = s.Snapshots.changes(s.env.Set.Database), 0
+	}
 }
 
 // runner reports whether a function is one of the server's that run SQL which they are given, or

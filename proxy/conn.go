@@ -45,6 +45,7 @@ type conn struct {
 	leaving bool      // the proxy stops: the session ends between transactions
 	moved   bool      // something has come since the last sweep
 	since   time.Time // the last sweep at which something had
+	asked   time.Time // when the server was sent what it has not answered; zero if it has
 
 	toClient, toServer outbox
 
@@ -110,7 +111,11 @@ func (c *conn) run(ctx context.Context) {
 	c.since = time.Now()
 	c.owner.threads.add(c)
 	defer c.owner.threads.remove(c)
-	c.readers.Go(c.readServer)
+	waiting := !c.session.Ready()
+	if !waiting { // the server asked for nothing
+		c.letIn()
+	}
+	c.readers.Go(func() { c.readServer(waiting) })
 	c.readClient()
 	c.end()
 	_ = c.server.Close()
@@ -145,10 +150,17 @@ func (c *conn) readClient() {
 }
 
 func (c *conn) feedClient(p []byte) bool {
+	begun := time.Now()
 	c.mu.Lock()
 	c.moved = true
 	err := c.session.FromClient(p)
+	if c.asked.IsZero() && !c.session.ToServer.Empty() {
+		c.asked = time.Now()
+	}
 	c.collect()
+	if !c.session.Held() {
+		defer func() { c.owner.timing.Own.Add(time.Since(begun)) }()
+	}
 	for err == nil && c.session.Held() && !c.over {
 		c.mu.Unlock()
 		if !c.flushBoth() {
@@ -180,24 +192,27 @@ func (c *conn) flushBoth() bool {
 	return c.toClient.flush(c.client) == nil
 }
 
-// readServer feeds the session with what the server sends.
-func (c *conn) readServer() {
+// readServer feeds the session with what the server sends. The client is waiting to be let in, or has been.
+func (c *conn) readServer(waiting bool) {
 	defer close(c.serverDone)
 	defer c.recover(c.end)
 	defer c.end()
 	buf := make([]byte, readSize)
-	waiting := true
 	for {
 		n, err := c.server.Read(buf)
 		if n > 0 {
 			c.owner.observer.Bytes("server_to_client", n)
 			c.mu.Lock()
+			begun := time.Now()
 			c.moved = true
+			if !c.asked.IsZero() {
+				c.owner.timing.Wait.Add(begun.Sub(c.asked))
+				c.asked = time.Time{}
+			}
 			ended := c.session.FromServer(buf[:n])
 			if waiting && c.session.Ready() {
 				waiting = false
-				c.loggedIn()
-				_ = c.client.SetReadDeadline(time.Time{})
+				c.letIn()
 			}
 			if ended == nil && c.leaving && c.session.Idle() {
 				c.session.Shutdown()
@@ -215,6 +230,7 @@ func (c *conn) readServer() {
 			if c.toClient.flush(c.client) != nil || ended != nil {
 				return
 			}
+			c.owner.timing.Own.Add(time.Since(begun))
 		}
 		if err != nil {
 			c.mu.Lock()
@@ -247,6 +263,12 @@ func (c *conn) end() {
 	_ = c.client.SetDeadline(time.Unix(1, 0))
 	_ = c.server.SetReadDeadline(time.Unix(1, 0))
 	_ = c.server.SetWriteDeadline(time.Now().Add(farewellTime))
+}
+
+// letIn lifts the limit on the time that logging in takes.
+func (c *conn) letIn() {
+	c.loggedIn()
+	_ = c.client.SetReadDeadline(time.Time{})
 }
 
 // loggedIn notes that the client has been let in.

@@ -29,9 +29,12 @@ func (c *conn) drain() {
 	c.mu.Lock()
 	c.leaving = true
 	idle := c.session.Idle()
+	if idle {
+		c.session.Shutdown()
+	}
 	c.mu.Unlock()
 	if idle {
-		c.shutdown()
+		c.end()
 	}
 }
 

@@ -12,10 +12,14 @@ import (
 // A wait that it sees costs more than the reading and writing: whenever the one
 // goroutine that is busy waits, the scheduler takes its processor away, sends
 // its monitor to sleep, and wakes it again a few microseconds later. What it
-// does not see keeps the processor from other goroutines, so it is short, and
-// not done where there is one processor only. A stop of the world for garbage
+// does not see keeps the processor from other goroutines, so it is not done
+// where there is one processor only. A stop of the world for garbage
 // collection is not held up: its signal ends the wait.
-const hot = 1
+//
+// It is longer than the kernel's own tick. The timer of a shorter wait is the
+// next one to go off, so each wait would program the processor's clock twice,
+// which a virtual machine pays a round trip to its host for.
+const hot = 20
 
 // wait waits for sockets to be ready, for at most so many milliseconds; -1 for
 // as long as it takes. It returns how many are.
@@ -23,11 +27,15 @@ func (l *loop) wait(events []unix.EpollEvent, timeout int) (int, error) {
 	if l.alone {
 		return unix.EpollWait(l.epoll, events, timeout)
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), hot, 0, 0)
+	first := hot
+	if timeout == 0 {
+		first = 0
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(first), 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
-	if n > 0 {
+	if n > 0 || timeout == 0 {
 		return int(n), nil
 	}
 	return unix.EpollWait(l.epoll, events, timeout)

@@ -22,6 +22,7 @@ type flow struct {
 	server   end
 	state    flowState
 	deadline time.Time // of logging in, or of the farewell
+	asked    time.Time // when the server was sent what it has not answered; zero if it has
 	moved    bool      // something has come since the last sweep
 	since    time.Time // the last sweep at which something had
 	said     bool      // the client has been sent everything
@@ -48,6 +49,7 @@ type end struct {
 	mask uint32 // what epoll reports
 	out  []byte // what the kernel did not take yet
 	dead bool   // nothing can be written any more
+	more bool   // it is in the loop's list of those to be read again
 }
 
 // add takes a connection in.
@@ -65,7 +67,7 @@ func (l *loop) add(c *conn, client, server int) {
 		f.shutdown()
 		return
 	}
-	f.settle()
+	f.after(nil) // it may have been let in already
 }
 
 // expire sets the flow's deadline; the zero time is none.
@@ -90,10 +92,14 @@ func (f *flow) expired() {
 	}
 }
 
-// readable reads from a socket, once: what more there is the kernel will tell
-// again, after the others had their turn.
-func (f *flow) readable(e *end) {
+// readable reads from a socket, once: what more there is is read after the
+// others had their turn. A read that does not fill the buffer has read all, but
+// not that nothing will follow if the other side has said so (hungUp).
+func (f *flow) readable(e *end, hungUp bool) {
 	n, err := receive(e.fd, f.loop.buf)
+	if n == len(f.loop.buf) || n > 0 && hungUp || err == unix.EINTR {
+		f.loop.more(e)
+	}
 	switch {
 	case err == unix.EAGAIN, err == unix.EINTR:
 	case err != nil, n == 0:
@@ -109,26 +115,38 @@ func (f *flow) readable(e *end) {
 
 // took gives the session what was read.
 func (f *flow) took(e *end, p []byte) {
-	direction := "client_to_server"
+	l := f.loop
 	if e == &f.server {
-		direction = "server_to_client"
+		l.fromPeers[1] += len(p)
+	} else {
+		l.fromPeers[0] += len(p)
 	}
-	f.conn.owner.observer.Bytes(direction, len(p))
 	if f.session.Heavy() {
 		f.aside(e, p)
 		return
 	}
 	f.moved = true
-	l := f.loop
+	begun := time.Now()
+	timing := f.conn.owner.timing
+	if e == &f.server && !f.asked.IsZero() {
+		timing.Wait.Add(begun.Sub(f.asked))
+		f.asked = time.Time{}
+	}
 	s := f.session
 	s.scratch = &l.scratch
 	s.ToServer.Reset(l.toServer)
 	s.ToClient.Reset(l.toClient)
 	ended := f.feed(e, p)
+	asks := e == &f.client && f.asked.IsZero() && !s.ToServer.Empty()
 	f.send(&f.server, &s.ToServer)
 	f.send(&f.client, &s.ToClient)
 	l.toServer, l.toClient = reclaim(&s.ToServer), reclaim(&s.ToClient)
 	s.scratch = nil
+	done := time.Now()
+	timing.Own.Add(done.Sub(begun))
+	if asks {
+		f.asked = done
+	}
 	f.after(ended)
 }
 

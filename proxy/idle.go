@@ -8,7 +8,7 @@ import (
 // sweepTime is how often sessions are looked at for being idle: limits.idle_time is kept to within so long.
 const sweepTime = time.Second
 
-// sweep ends sessions that are idle for longer than they may, until ctx is done.
+// sweep ends sessions that are idle for longer than they may, until ctx is done. It also asks the event loops how late they are.
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepTime)
 	defer tick.Stop()
@@ -17,6 +17,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			s.loops.lag(&s.timing.Lag)
 			if limit := s.setup.Load().limits.IdleTime; limit > 0 {
 				s.loops.sweep(now, limit)
 				s.threads.each(func(c *conn) { c.sweep(now, limit) })

@@ -34,6 +34,7 @@ type Server struct {
 	census    census
 	keys      keys
 	threads   threads // the sessions that goroutines drive
+	timing    *Timing
 	serial    atomic.Uint64
 	clients   gosync.WaitGroup
 }
@@ -64,12 +65,12 @@ func Listen(o Options) (*Server, error) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 	}
-	loops, err := startLoops(o.Loops)
+	loops, err := startLoops(o.Loops, o.Observer)
 	if err != nil {
 		_ = l.Close()
 		return nil, err
 	}
-	s := &Server{listener: l, observer: o.Observer, log: o.Log, loops: loops}
+	s := &Server{listener: l, observer: o.Observer, log: o.Log, loops: loops, timing: new(Timing)}
 	s.setup.Store(n)
 	s.rules.Store(newRules(&o, nil, nil))
 	s.settings = Settings{

@@ -36,13 +36,13 @@ type loops struct {
 
 // startLoops starts so many loops; 0 for half the CPUs, since the other half is
 // busy with what the loops hand to the kernel, and -1 for none.
-func startLoops(n int) (loops, error) {
+func startLoops(n int, o Observer) (loops, error) {
 	if n == 0 {
 		n = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	l := loops{next: new(atomic.Uint32)}
 	for range n {
-		one := new(loop)
+		one := &loop{observer: o}
 		if err := one.open(); err != nil {
 			l.stop()
 			return loops{}, fmt.Errorf("start an event loop: %w", err)
@@ -78,11 +78,54 @@ func (l loops) sweep(now time.Time, limit time.Duration) {
 	}
 }
 
+// lag measures how late the loops are.
+func (l loops) lag(h *Histogram) {
+	asked := time.Now()
+	for _, one := range l.all {
+		one.post(func() { h.Add(time.Since(asked)) })
+	}
+}
+
+// states counts each loop's sessions by what they are doing.
+func (l loops) states() []map[string]int {
+	answers := make(chan map[string]int, len(l.all))
+	asked := 0
+	for _, one := range l.all {
+		if one.post(func() { answers <- one.states() }) {
+			asked++
+		}
+	}
+	var all []map[string]int
+	late := time.After(askTime)
+	for range asked {
+		select {
+		case counts := <-answers:
+			all = append(all, counts)
+		case <-late:
+			return all
+		}
+	}
+	return all
+}
+
+func (l *loop) states() map[string]int {
+	counts := map[string]int{}
+	for f := range l.flows {
+		if f.state == away { // another goroutine has the session
+			counts["active"]++
+		} else {
+			counts[f.session.State()]++
+		}
+	}
+	return counts
+}
+
 // stop ends the loops, which must have no sessions any more.
 func (l loops) stop() {
 	for _, one := range l.all {
-		one.post(func() { one.stopping = true })
-		<-one.stopped
+		if one.post(func() { one.stopping = true }) {
+			<-one.stopped
+		}
 	}
 }
 
@@ -133,6 +176,7 @@ func duplicate(fd uintptr) (int, bool) {
 type loop struct {
 	epoll, wake int
 	ends        []*end // by descriptor
+	unread      []*end // those that had more than one read takes
 	flows       map[*flow]struct{}
 	timed       map[*flow]struct{} // those with a deadline
 	draining    bool               // the proxy stops: sessions end between transactions
@@ -140,6 +184,9 @@ type loop struct {
 	stopping    bool
 	stopped     chan struct{}
 	alone       bool // there is one processor for everything
+
+	observer  Observer
+	fromPeers [2]int // bytes read in this round: from clients, from servers
 
 	buf      []byte // what was read last
 	toServer []byte // lent to the session at work for what it says
@@ -149,6 +196,7 @@ type loop struct {
 	mu    gosync.Mutex
 	inbox []func()
 	woken bool // since the inbox was emptied
+	ended bool // nobody looks into the inbox any more, and wake may be another file's
 }
 
 func (l *loop) open() (err error) {
@@ -165,16 +213,19 @@ func (l *loop) open() (err error) {
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.wake)})
 }
 
-// post has the loop do something, soon.
-func (l *loop) post(f func()) {
+// post has the loop do something, soon. It returns false if the loop has ended.
+func (l *loop) post(f func()) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
 	l.inbox = append(l.inbox, f)
-	wake := !l.woken
-	l.woken = true
-	l.mu.Unlock()
-	if wake {
+	if !l.woken {
+		l.woken = true
 		_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
+	return true
 }
 
 // run is the loop.
@@ -187,21 +238,14 @@ func (l *loop) run() {
 		if len(l.timed) > 0 {
 			timeout = int(loopTick / time.Millisecond)
 		}
+		if len(l.unread) > 0 {
+			timeout = 0
+		}
 		n, err := l.wait(events, timeout)
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("epoll_wait: %v", err)) // a descriptor that is not what it was
 		}
-		woken := false
-		for i := range max(n, 0) {
-			if fd := int(events[i].Fd); fd == l.wake {
-				woken = true
-			} else if e := l.ends[fd]; e != nil { // else closed a moment ago
-				l.handle(e, events[i].Events)
-			}
-		}
-		if woken {
-			l.read()
-		}
+		l.round(events[:max(n, 0)])
 		if len(l.timed) > 0 {
 			if now := time.Now(); now.Sub(ticked) >= loopTick {
 				ticked = now
@@ -209,6 +253,9 @@ func (l *loop) run() {
 			}
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
 	_, _ = unix.Close(l.epoll), unix.Close(l.wake)
 }
 
@@ -226,6 +273,35 @@ func (l *loop) read() {
 	}
 }
 
+// round looks at the sockets that are ready, then does what was posted.
+func (l *loop) round(ready []unix.EpollEvent) {
+	woken := false
+	for i := range ready {
+		if fd := int(ready[i].Fd); fd == l.wake {
+			woken = true
+		} else if e := l.ends[fd]; e != nil { // else closed a moment ago
+			l.handle(e, ready[i].Events)
+		}
+	}
+	if len(l.unread) > 0 {
+		l.readOn()
+	}
+	l.report()
+	if woken {
+		l.read()
+	}
+}
+
+// report tells the observer what was read, once for all sockets of a round.
+func (l *loop) report() {
+	for i, direction := range [...]string{"client_to_server", "server_to_client"} {
+		if l.fromPeers[i] > 0 {
+			l.observer.Bytes(direction, l.fromPeers[i])
+			l.fromPeers[i] = 0
+		}
+	}
+}
+
 // handle looks at a socket that is ready.
 func (l *loop) handle(e *end, events uint32) {
 	defer func() {
@@ -239,8 +315,28 @@ func (l *loop) handle(e *end, events uint32) {
 		e.flow.writable(e)
 	}
 	if e.mask&unix.EPOLLIN != 0 && events&(unix.EPOLLIN|broken) != 0 {
-		e.flow.readable(e)
+		e.flow.readable(e, events&(unix.EPOLLRDHUP|broken) != 0)
 	}
+}
+
+// more notes that a socket may have more to read, of which the kernel will not
+// tell again.
+func (l *loop) more(e *end) {
+	if !e.more {
+		e.more = true
+		l.unread = append(l.unread, e)
+	}
+}
+
+// readOn reads from those sockets once more, now that all others had their
+// turn.
+func (l *loop) readOn() {
+	n := len(l.unread)
+	for _, e := range l.unread[:n] {
+		e.more = false
+		l.handle(e, unix.EPOLLIN|unix.EPOLLRDHUP)
+	}
+	l.unread = l.unread[:copy(l.unread, l.unread[n:])]
 }
 
 // tick closes what took too long.
@@ -268,7 +364,10 @@ func (l *loop) shutdown() {
 	}
 }
 
-// watch tells the kernel what to wake the loop for.
+// watch tells the kernel what to wake the loop for. It tells once what has
+// become possible (EPOLLET), and need not look at the same socket again the
+// next time; but whenever the mask changes it tells what is possible then. So
+// whoever reads must read all, or call more.
 func (l *loop) watch(e *end, mask uint32) {
 	if e.fd < 0 || e.mask == mask {
 		return
@@ -280,7 +379,7 @@ func (l *loop) watch(e *end, mask uint32) {
 	case mask == 0:
 		op = unix.EPOLL_CTL_DEL // a broken socket is reported whatever the mask
 	}
-	if err := unix.EpollCtl(l.epoll, op, e.fd, &unix.EpollEvent{Events: mask, Fd: int32(e.fd)}); err != nil {
+	if err := unix.EpollCtl(l.epoll, op, e.fd, &unix.EpollEvent{Events: mask | unix.EPOLLET | unix.EPOLLRDHUP, Fd: int32(e.fd)}); err != nil {
 		panic(fmt.Sprintf("epoll_ctl: %v", err))
 	}
 	e.mask = mask

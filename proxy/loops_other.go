@@ -11,10 +11,12 @@ import (
 // every session.
 type loops struct{}
 
-func startLoops(int) (loops, error) { return loops{}, nil }
+func startLoops(int, Observer) (loops, error) { return loops{}, nil }
 
 func (loops) endOn(context.Context)          {}
 func (loops) stop()                          {}
 func (loops) drain()                         {}
 func (loops) sweep(time.Time, time.Duration) {}
+func (loops) lag(*Histogram)                 {}
+func (loops) states() []map[string]int       { return nil }
 func (loops) adopt(*conn) bool               { return false }

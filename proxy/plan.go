@@ -17,7 +17,7 @@ var unseen = new(rewrite.Plan)
 // when the replies that are on their way have come.
 func (s *Session) plan(sql string) *rewrite.Plan {
 	s.reload()
-	if s.Policy.Empty() {
+	if !s.looks() {
 		return unseen
 	}
 	now := s.Now()
@@ -97,7 +97,7 @@ func (s *Session) changes(c rewrite.Changes) {
 		s.lexing = true
 	}
 	if c&rewrite.EndsWork != 0 {
-		s.ends = true
+		s.ends, s.endsIn = true, s.batches
 	}
 	if c&rewrite.EndsWork != 0 && s.env.Dirty {
 		s.stale, s.reread = true, s.reread || s.dirtyCatalog

@@ -6,6 +6,7 @@ import (
 
 // prepared is a prepared statement that the server has accepted.
 type prepared struct {
+	name   string        // of one made by Parse
 	plan   *rewrite.Plan // of a Parse; nil for one made by PREPARE
 	whole  *rewrite.Plan // of the text that made it, PREPARE included
 	sql    string        // that text, if whole edits it or depends on names
@@ -15,7 +16,7 @@ type prepared struct {
 }
 
 func newPrepared(r *request) *prepared {
-	p := &prepared{plan: r.plan, whole: r.plan, sql: r.sql, names: r.names}
+	p := &prepared{name: r.name, plan: r.plan, whole: r.plan, sql: r.sql, names: r.names}
 	if len(r.plan.Stmts) == 1 {
 		p.tag, p.buries = r.plan.Stmts[0].Tag, r.plan.Stmts[0].Buries
 	}
@@ -35,6 +36,16 @@ func (p *prepared) stmt() *rewrite.Stmt {
 func key(name []byte) string { return string(name[:min(len(name), 63)]) }
 
 func keyOf(name string) string { return name[:min(len(name), 63)] }
+
+// nameOf returns the key of the name of a prepared statement, without a copy of its
+// own if the server has one of that name.
+func (s *Session) nameOf(name []byte) string {
+	name = name[:min(len(name), 63)]
+	if p := s.statements[string(name)]; p != nil && p.name == string(name) {
+		return p.name
+	}
+	return string(name)
+}
 
 // prepares reports whether a text makes a prepared statement.
 func prepares(plan *rewrite.Plan) bool {
@@ -118,14 +129,11 @@ const (
 // SET search_path.
 func (s *Session) check(name string) verdict {
 	s.reload()
-	p := s.statements[name]
-	if s.Policy.Empty() {
-		if pending, _ := s.parsing(name); pending == nil && p != nil && p.whole != nil && p.whole.Edited() {
-			return outdated // what it protects was protected once
-		}
+	if !s.looks() {
 		return fine
 	}
 	s.follow(s.Now())
+	p := s.statements[name]
 	changing := (s.stale || s.reread) && !s.aborted()
 	if !changing && (p == nil || p.names == s.names) {
 		return fine
@@ -165,16 +173,18 @@ func (s *Session) check(name string) verdict {
 // Without it, a prepared SELECT set_config('search_path', $1, false) would
 // change what names mean when it is run again, and nobody would ask.
 func (s *Session) bound(port, name string) {
-	if s.Policy.Empty() {
+	if !s.looks() {
 		return
 	}
 	c := rewrite.Changes(0)
 	pending, sure := s.parsing(name)
-	plans := []*rewrite.Plan{pending}
+	plans := [2]*rewrite.Plan{pending}
 	if p := s.statements[name]; p != nil && !sure {
-		plans = append(plans, p.whole)
+		plans[1] = p.whole
 	}
-	delete(s.utilities, port)
+	if len(s.utilities) > 0 {
+		delete(s.utilities, port)
+	}
 	for _, plan := range plans {
 		if plan == nil {
 			continue
@@ -193,7 +203,9 @@ func (s *Session) bound(port, name string) {
 		}
 	}
 	if c == 0 {
-		delete(s.effects, port)
+		if len(s.effects) > 0 {
+			delete(s.effects, port)
+		}
 		return
 	}
 	s.effects[port] = c

@@ -14,6 +14,7 @@ type request struct {
 	name  string        // parse, bind, describe, close: the prepared statement
 	port  string        // bind, describe, execute, close: the portal
 	ask   *refresh      // refreshing
+	batch uint64        // sync, query: Session.batches up to it
 	own   bool          // the client did not send it and must not see its reply
 }
 
@@ -95,6 +96,16 @@ func (q *queue) skipToSync() bool {
 			return true
 		}
 		q.pop()
+	}
+	return false
+}
+
+// syncs reports whether a Sync is on its way.
+func (q *queue) syncs() bool {
+	for i := q.head; i < len(q.items); i++ {
+		if q.items[i].kind == sync {
+			return true
+		}
 	}
 	return false
 }

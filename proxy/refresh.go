@@ -41,7 +41,11 @@ func (s *Session) refresh() {
 }
 
 func (s *Session) ask(q *refresh) {
-	s.question(catalog.NamesQuery)
+	if s.env.Path == nil {
+		s.question(catalog.FirstNamesQuery)
+	} else {
+		s.question(catalog.NamesQuery)
+	}
 	if s.reread || s.env.Set == nil {
 		q.questions = 2
 		q.changes = s.Snapshots.changes(s.databaseNow())
@@ -195,6 +199,10 @@ func (s *Session) learn(q *refresh) error {
 			s.refresh()
 			return nil
 		}
+	}
+	if q.names.Unlisted() {
+		s.refresh()
+		return nil
 	}
 	s.named()
 	if s.firstRFQ != nil {

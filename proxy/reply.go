@@ -59,7 +59,7 @@ func (s *Session) tag(r *request, part *wire.Part, st *rewrite.Stmt, p *prepared
 			delete(s.statements, keyOf(st.Deallocate))
 		case st.ForgetAll:
 			clear(s.statements)
-			s.blind = false
+			s.blind, s.wary = false, false
 		}
 	}
 	if p == nil || p.tag == rewrite.TagAsSent {
@@ -127,6 +127,10 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 		return nil // a ReadyForQuery follows by itself
 	case execute:
 		s.countExecute(s.portals[r.port])
+	case parse:
+		if r.name == "" && !r.own {
+			delete(s.statements, "") // a Parse without a name ends the one before, even if it fails
+		}
 	}
 	s.skipping = !s.queue.skipToSync()
 	return nil

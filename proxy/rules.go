@@ -29,7 +29,8 @@ func (s *Session) reload() {
 	}
 	s.names++
 	s.stale, s.reread, s.digest = true, true, digest{}
-	s.blind = s.blind || before.Policy.Empty()
+	s.blind = s.blind || before.Policy.Empty() && !s.wary
+	s.wary = now.Policy.Empty() && (!before.Policy.Empty() || s.wary)
 	set, seen, _ := now.Snapshots.current(s.databaseNow(), s.Now())
 	switch {
 	case set != nil && !s.private && s.status == 'I':
@@ -43,3 +44,7 @@ func (s *Session) reload() {
 	s.env.Dirty = s.env.Dirty || s.status != 'I' // what ends a transaction that has failed comes before the server can be asked
 	s.named()
 }
+
+// looks reports whether statements have to be looked at. Where nothing is protected they need not be, unless some were
+// prepared when something was.
+func (s *Session) looks() bool { return s.wary || !s.Policy.Empty() }

@@ -69,14 +69,16 @@ type Session struct {
 	flushed bool      // a Flush has been sent to bring the replies of a batch in
 
 	ends      bool   // the end of a transaction, or part of one, is on its way
+	endsIn    uint64 // the last of batches that may have one
 	digest    digest // of the answer that env.Set stands for, zero if not known
 	seen      uint64 // Snapshots.changes when env.Set was read
 	backslash bool   // standard_conforming_strings is off
 
-	begun  uint64 // Snapshots.changes when the session was idle last
+	begun  uint64 // Snapshots.changes when the session was idle last, before it said something
 	own    uint64 // how many of the changes since then are its own
 	behind bool   // the open transaction's snapshot is older than the names that the server goes by
 
+	wary  bool // nothing is protected, but there may be prepared statements from when something was
 	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
 
 	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
@@ -328,6 +330,10 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 		if s.holding(p[0]) {
 			return p, nil
 		}
+		if n := s.stream(p); n > 0 {
+			p = p[n:]
+			continue
+		}
 		part, n, err := s.client.Next(p)
 		if err != nil {
 			return nil, s.violation(err)
@@ -360,6 +366,10 @@ func (s *Session) FromServer(p []byte) error {
 		case replicates:
 			s.ToClient.pass(p, true)
 			return nil
+		}
+		if n := s.rows(p); n > 0 {
+			p = p[n:]
+			continue
 		}
 		part, n, err := s.server.Next(p)
 		if err != nil {

@@ -312,6 +312,28 @@ func TestNamesAreReadAgain(t *testing.T) {
 	equal(t, "server", x.atServer(), "P |UPDATE users SET deleted_at = now() WHERE users.deleted_at IS NULL", "B ", "E ", "S ")
 }
 
+// A server connection that comes from a pool may have temporary tables from
+// before, which the first question does not ask for.
+func TestTemporaryTablesFromBefore(t *testing.T) {
+	x := newTable(t)
+	if err := x.FromClient(startup("user", "app", "database", "shop")); err != nil {
+		t.Fatal(err)
+	}
+	x.ToServer.Reset(nil)
+	x.ServerConnected()
+	x.server(&pgproto3.AuthenticationOk{}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if got := x.atServer(); strings.Contains(got[2], "pg_class") {
+		t.Errorf("the first question reads pg_class: %q", got[2])
+	}
+	const before = `{"database": "shop", "path": ["pg_temp_3", "pg_catalog", "public"]`
+	equal(t, "client", x.server(answers(true, before+"}", testCatalog)...))
+	if got := x.atServer(); len(got) != 8 || !strings.Contains(got[2], "pg_class") {
+		t.Fatalf("the second question: %q", got)
+	}
+	equal(t, "client", x.server(answers(true, before+`, "temp": ["users"]}`)...), "Z I")
+	equal(t, "server", x.client(&pgproto3.Query{String: "DELETE FROM users"}), "Q DELETE FROM users")
+}
+
 // A reply that nobody awaits ends the session rather than going to somebody.
 func TestUnexpectedRepliesEndTheSession(t *testing.T) {
 	for _, m := range []pgproto3.Message{

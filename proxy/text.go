@@ -39,8 +39,12 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		plan = rewrite.RefuseWhole(sql, plan.Refusal)
 	}
 	s.note(plan, sql)
+	s.changes(plan.Changes)
 	s.count(plan)
 	s.sentPrepares(plan)
+	if s.batch {
+		s.endBatch()
+	}
 	s.batches++
 	switch {
 	case plan.Probe:
@@ -49,11 +53,11 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		s.ToServer.encode(&pgproto3.Parse{Query: sql})
 		s.ToServer.encode(&pgproto3.Parse{Query: sentinel})
 		s.ToServer.encode(&pgproto3.Sync{})
-		s.queue.push(request{kind: query, plan: plan, sql: sql})
+		s.queue.push(request{kind: query, plan: plan, sql: sql, batch: s.batches - 1})
 	case plan.Edited():
 		s.sendQuery(plan, sql)
 	default:
-		r := request{kind: query, plan: plan, names: s.names}
+		r := request{kind: query, plan: plan, names: s.names, batch: s.batches - 1}
 		if plan.Depends && prepares(plan) || runsPrepared(plan) {
 			r.sql = sql
 		}
@@ -64,7 +68,7 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 }
 
 func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
-	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names})
+	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names, batch: s.batches - 1})
 	start := len(s.ToServer.copied())
 	out := append(s.ToServer.own, 'Q', 0, 0, 0, 0)
 	out = append(plan.Append(out, sql, s.tokens(sql)), 0)
@@ -105,6 +109,9 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		return false, s.ended()
 	}
 	s.note(plan, sql)
+	// A transaction ends when the statement runs, see bound: one that has failed
+	// answers no question before.
+	s.changes(plan.Changes &^ rewrite.EndsWork)
 	s.sent(key(name), plan, s.batches)
 	s.sentPrepares(plan)
 	r := request{kind: parse, name: key(name), plan: plan, names: s.names}
@@ -114,6 +121,11 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	switch {
 	case plan.Probe:
 		r.sql = sql
+		if len(name) == 0 {
+			// A Parse without a name ends the statement that has none, even if it fails.
+			s.ToServer.encode(&pgproto3.Close{ObjectType: 'S'})
+			s.request(request{kind: closeStatement, own: true})
+		}
 		s.ToServer.encode(&pgproto3.Close{ObjectType: 'S', Name: ownName})
 		s.request(request{kind: closeStatement, name: ownName, own: true})
 		s.ToServer.encode(&pgproto3.Parse{Name: ownName, Query: sql})

@@ -62,7 +62,7 @@ func upstreamTLS(c config.UpstreamTLS) (*tls.Config, error) {
 	return t, nil
 }
 
-const direct = "sslnegotiation=direct needs PostgreSQL 17 or newer"
+const needs17 = "sslnegotiation=direct needs PostgreSQL 17 or newer"
 
 // errPlain says that the server has no TLS.
 var errPlain = errors.New("the server does not support TLS, which sslmode asks for; set ssl = on there, or sslmode=disable in upstream")
@@ -90,12 +90,12 @@ func (d *dialer) encrypt(ctx context.Context, c net.Conn, h config.Host) (net.Co
 	secure := tls.Client(c, t)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		if d.upstream.TLS.Direct && errors.Is(err, io.EOF) {
-			err = errors.New("the server closed the connection; " + direct)
+			err = errors.New("the server closed the connection; " + needs17)
 		}
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
 	if d.upstream.TLS.Direct && secure.ConnectionState().NegotiatedProtocol != protocolName {
-		return nil, errors.New("the server did not agree on the protocol postgresql; " + direct)
+		return nil, errors.New("the server did not agree on the protocol postgresql; " + needs17)
 	}
 	return secure, nil
 }

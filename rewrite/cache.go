@@ -73,13 +73,17 @@ func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
 	if e := h.entries[string(s.key)]; e != nil {
 		e.visited = true
 		h.mu.Unlock()
+		if !holds(e.plan, env) {
+			c.misses.Add(1)
+			return Rewrite(sql, env)
+		}
 		c.hits.Add(1)
 		return e.plan
 	}
 	if f := h.flights[string(s.key)]; f != nil {
 		h.mu.Unlock()
 		<-f.done
-		if f.plan != nil {
+		if f.plan != nil && holds(f.plan, env) {
 			c.hits.Add(1)
 			return f.plan
 		}
@@ -108,6 +112,14 @@ func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
 	}
 	return plan
 }
+
+// holds reports whether a plan made under the same key is right although the
+// names may have changed since they were read: one that does not depend on them.
+//
+// Without it, a session that only ever says SELECT 1 would have it parsed each
+// time, once what it knows of the names is older than catalog.max_age: nothing
+// in it makes the session ask.
+func holds(p *Plan, env *Env) bool { return !env.Stale || !p.Depends }
 
 // flight is a text being planned. plan stays nil if it holds for that text
 // only.

@@ -47,6 +47,16 @@ func variant(sql string) string {
 // sameShape holds that a plan from memory is the plan that would be made.
 func sameShape(t *testing.T, c *Cache, s *Scratch, sql string, env *Env) {
 	t.Helper()
+	sameShapeIn(t, c, s, sql, env)
+	if env.Key != "" && !env.Stale { // and when names may have changed since, whoever put it there
+		stale := *env
+		stale.Stale = true
+		sameShapeIn(t, c, s, sql, &stale)
+	}
+}
+
+func sameShapeIn(t *testing.T, c *Cache, s *Scratch, sql string, env *Env) {
+	t.Helper()
 	for _, text := range []string{sql, variant(sql), sql} {
 		if text == "" {
 			continue
@@ -126,7 +136,7 @@ func FuzzShape(f *testing.F) {
 	})
 }
 
-// What a literal decides is not kept; nor is anything while names may change.
+// What a literal decides is not kept; nor is what depends on names while they may change.
 func TestNotKept(t *testing.T) {
 	c, s, env := NewCache(1<<20), new(Scratch), keyed(shopEnv(t))
 	for _, sql := range []string{
@@ -143,6 +153,22 @@ func TestNotKept(t *testing.T) {
 	stale.Stale = true
 	if p := c.Rewrite("SELECT * FROM users", &stale, s); !p.Stale {
 		t.Error("planned under names that may be stale")
+	}
+	c.Rewrite("SELECT * FROM users", env, s)
+	if p := c.Rewrite("SELECT * FROM users", &stale, s); !p.Stale {
+		t.Error("from memory, under names that may be stale")
+	}
+}
+
+// What names nothing is kept even while names may have changed: a session that says nothing else never asks what they are.
+func TestKeptWhileNamesMayChange(t *testing.T) {
+	c, s, stale := NewCache(1<<20), new(Scratch), *keyed(shopEnv(t))
+	stale.Stale = true
+	for range 3 {
+		c.Rewrite("SELECT 1", &stale, s)
+	}
+	if st := c.Stats(); st.Hits != 2 || st.Entries != 1 {
+		t.Errorf("%+v, want two hits", st)
 	}
 }
 

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"strings"
+
 	pg "github.com/pganalyze/pg_query_go/v5"
 )
 
@@ -37,13 +39,20 @@ func (r *rewriter) run(x *pg.FuncCall, name string) {
 		return
 	}
 	r.plan.literal = true
-	if kind != readsAll && r.namesNone(x.Args, kind) {
+	args := x.Args
+	if name == "ts_rewrite" {
+		args = args[1:] // before the SQL is a query of text search
+	}
+	if kind != readsAll && r.namesNone(args, kind) {
+		return
+	}
+	r.plan.Depends = true
+	if kind == readsAll && r.holdsNone(args, name) {
 		return
 	}
 	if r.env.Stale {
 		r.stale = true
 	}
-	r.plan.Depends = true
 	r.refuse("runs-strings", x.Location, name)
 }
 
@@ -51,17 +60,7 @@ func (r *rewriter) run(x *pg.FuncCall, name string) {
 // that names nothing protected, as SQL or as a table.
 func (r *rewriter) namesNone(args []*pg.Node, kind runner) bool {
 	for _, n := range args {
-		for unwrapped := true; unwrapped; {
-			switch x := unwrap(n).(type) {
-			case *pg.TypeCast:
-				n = x.Arg
-			case *pg.NamedArgExpr:
-				n = x.Arg
-			default:
-				unwrapped = false
-			}
-		}
-		c, ok := unwrap(n).(*pg.A_Const)
+		c, ok := constant(n)
 		if !ok {
 			return false
 		}
@@ -85,4 +84,61 @@ func (r *rewriter) namesNone(args []*pg.Node, kind runner) bool {
 		}
 	}
 	return !r.changed // else names may mean something else by now
+}
+
+// longestName is how many bytes the server keeps of a name.
+const longestName = 63
+
+// constant is the literal that an argument is, without its type and name. A
+// cast that may cut it is none: 'SELECT * FROM usersx'::varchar(19) is SQL about
+// another table than the one that it seems to name.
+func constant(n *pg.Node) (c *pg.A_Const, ok bool) {
+	cuts, name := false, false
+	for {
+		switch x := unwrap(n).(type) {
+		case *pg.TypeCast:
+			switch typeOf(x) {
+			case "text", "varchar", "regclass":
+			case "name":
+				name = true
+			default:
+				cuts = true
+			}
+			cuts = cuts || len(x.TypeName.GetTypmods()) > 0
+			n = x.Arg
+		case *pg.NamedArgExpr:
+			n = x.Arg
+		case *pg.A_Const:
+			text := x.GetSval().GetSval()
+			return x, text == "" || !cuts && (!name || len(text) <= longestName)
+		default:
+			return nil, false
+		}
+	}
+}
+
+// typeOf is the name of the type that a cast is to, without its schema.
+func typeOf(x *pg.TypeCast) string {
+	names := x.TypeName.GetNames()
+	if len(names) == 0 {
+		return ""
+	}
+	return names[len(names)-1].GetString_().GetSval()
+}
+
+// holdsNone reports whether a function of a schema gets the name of one, as a
+// literal, in which nothing is protected or shows what is.
+func (r *rewriter) holdsNone(args []*pg.Node, name string) bool {
+	if !strings.HasPrefix(name, "schema_") || len(args) == 0 || r.env.Stale || r.changed {
+		return false
+	}
+	if _, named := unwrap(args[0]).(*pg.NamedArgExpr); named {
+		return false // the schema may be another argument
+	}
+	c, ok := constant(args[0])
+	if !ok || c.GetSval() == nil {
+		return false
+	}
+	schema := c.GetSval().GetSval()
+	return len(schema) <= longestName && !strings.HasPrefix(schema, "pg_") && !r.env.Set.Holds(schema)
 }

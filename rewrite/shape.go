@@ -124,5 +124,5 @@ func cacheable(p *Plan) bool {
 // ordinary reports whether the server reads text as our lexer does, and names
 // are known: otherwise each text is looked at by itself.
 func (e *Env) ordinary(sql string) bool {
-	return e.Key != "" && !e.Stale && !e.Backslash && (e.Encoding == "" || e.Encoding == "UTF8") && utf8.ValidString(sql)
+	return e.Key != "" && !e.Backslash && (e.Encoding == "" || e.Encoding == "UTF8") && utf8.ValidString(sql)
 }

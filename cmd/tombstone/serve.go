@@ -80,6 +80,7 @@ func start(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*service, 
 		return nil, err
 	}
 	metrics.ReadPlanCache(func() admin.PlanCache { return admin.PlanCache(p.PlanCache()) })
+	metrics.ReadSessions(sessionsOf(p))
 	v := &service{log: log, proxy: p}
 	if level != nil {
 		v.reloader = &reloader{file: c.File, config: c, proxy: p, level: level, metrics: metrics, log: log}
@@ -99,6 +100,18 @@ func start(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*service, 
 		log.Info("admin endpoint listens", "address", v.admin.Addr().String())
 	}
 	return v, nil
+}
+
+// sessionsOf joins the proxy's numbers to the metrics.
+func sessionsOf(p *proxy.Server) admin.Sessions {
+	read := func(h *proxy.Histogram) func() admin.Histogram {
+		return func() admin.Histogram {
+			counts, sum := h.Snapshot()
+			return admin.Histogram{Bounds: proxy.HistogramBounds(), Counts: counts, Sum: sum}
+		}
+	}
+	t := p.Timing()
+	return admin.Sessions{States: proxy.States(), Count: p.States, Own: read(&t.Own), Wait: read(&t.Wait), Lag: read(&t.Lag)}
 }
 
 // run serves until ctx is done or one of the two fails; then both stop, the admin endpoint last: while sessions

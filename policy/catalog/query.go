@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,11 +16,17 @@ import (
 // JSON. current_schemas(true) leaves out schemas that do not exist or may not
 // be used and puts pg_catalog and the temporary schema where the server looks
 // for them.
-const NamesQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
+const NamesQuery = namesBegin + `, 'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))` + asASCIIEnd
+
+// FirstNamesQuery asks the same but for the temporary relations, which a server process that was started a moment ago
+// does not have: [Names.Unlisted] says if it does. Reading pg_class for the first time would be a quarter of all that the
+// process does for a client that connects, asks one thing, and leaves.
+const FirstNamesQuery = namesBegin + `)` + asASCIIEnd
+
+const namesBegin = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
 	`'database', pg_catalog.current_database(), ` +
 	`'path', pg_catalog.current_schemas(true), ` +
-	`'isolation', pg_catalog.current_setting('transaction_isolation'), ` +
-	`'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))` + asASCIIEnd
+	`'isolation', pg_catalog.current_setting('transaction_isolation')`
 
 // The answers come as base64 of UTF-8 text, whatever the client's encoding: in
 // LATIN1 a name would arrive as other bytes. SQL_ASCII says nothing of its
@@ -39,7 +46,7 @@ func decode(field []byte, into any) error {
 	return json.Unmarshal(text[:n], into)
 }
 
-// Names is the answer to [NamesQuery].
+// Names is the answer to [NamesQuery] and [FirstNamesQuery].
 type Names struct {
 	Database string   `json:"database"`
 	Path     []string `json:"path"` // schemas in the order the server searches them
@@ -51,7 +58,13 @@ type Names struct {
 	Isolation string `json:"isolation"`
 }
 
-// DecodeNames reads the one field of NamesQuery's row.
+// Unlisted reports whether there may be temporary relations that Temp does not have, in an answer to [FirstNamesQuery]:
+// the session has a schema for them. Behind a pool of server connections somebody may have made some before.
+func (n *Names) Unlisted() bool {
+	return n.Temp == nil && slices.ContainsFunc(n.Path, func(schema string) bool { return strings.HasPrefix(schema, "pg_temp_") })
+}
+
+// DecodeNames reads the one field of the row that answers NamesQuery or FirstNamesQuery.
 func DecodeNames(field []byte) (*Names, error) {
 	n := new(Names)
 	if err := decode(field, n); err != nil {
@@ -84,7 +97,7 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 	`ARRAY(SELECT COALESCE(a.attname, ''::pg_catalog.name) FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (attnum, place) ` +
 	`LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum ` +
 	`WHERE k.place OPERATOR(pg_catalog.<=) i.indnkeyatts ORDER BY k.place), pg_catalog.pg_get_expr(i.indpred, i.indrelid), ` +
-	`EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conindid OPERATOR(pg_catalog.=) i.indexrelid AND o.contype OPERATOR(pg_catalog.=) ANY ('{p,u,x}'::pg_catalog."char"[])), ` +
+	`EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid OPERATOR(pg_catalog.=) i.indrelid AND o.conindid OPERATOR(pg_catalog.=) i.indexrelid AND o.contype OPERATOR(pg_catalog.=) ANY ('{p,u,x}'::pg_catalog."char"[])), ` +
 	// a column of pg_index from PostgreSQL 15 on
 	`COALESCE((pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct'::pg_catalog.text)::pg_catalog.bool, false), i.indisexclusion)) ` +
 	`FROM pg_catalog.pg_index i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND (i.indisunique OR i.indisexclusion)) END, ` +
@@ -117,11 +130,16 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 	// grouped once, because pg_constraint has no index on confrelid
 	`LEFT JOIN (SELECT f.confrelid, pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) AS referencing, ` +
 	`pg_catalog.jsonb_agg(DISTINCT f.conrelid::pg_catalog.int8) FILTER (WHERE f.confdeltype OPERATOR(pg_catalog.=) 'c'::pg_catalog."char") AS cascading FROM pg_catalog.pg_constraint f ` +
-	`WHERE f.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char" AND f.conrelid OPERATOR(pg_catalog.<>) f.confrelid GROUP BY f.confrelid) fk ON fk.confrelid OPERATOR(pg_catalog.=) c.oid ` +
-	`WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char" ` +
+	`WHERE f.oid OPERATOR(pg_catalog.>=) 0::pg_catalog.oid AND f.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char" AND f.conrelid OPERATOR(pg_catalog.<>) f.confrelid GROUP BY f.confrelid) fk ON fk.confrelid OPERATOR(pg_catalog.=) c.oid ` +
+	// The planner takes an array that it does not know for ten elements. Knowing how many relations there are, it would
+	// think the query so dear that it compiles it first (jit), which takes seconds at every read.
+	`WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) r.relnamespace ` +
+	// so that there is an index for it: a client that turns enable_seqscan off makes every other way dear too
+	`WHERE r.oid OPERATOR(pg_catalog.>=) 0::pg_catalog.oid ` +
+	`AND r.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[]) AND r.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char" ` +
 	// what initdb has made, but not what somebody has put beside it
-	`AND (n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.name[]) ` +
-	`OR c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f}'::pg_catalog."char"[]) AND n.nspname OPERATOR(pg_catalog.<>) 'pg_toast'::pg_catalog.name)))` + asASCIIEnd
+	`AND (s.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.name[]) ` +
+	`OR r.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND r.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f}'::pg_catalog."char"[]) AND s.nspname OPERATOR(pg_catalog.<>) 'pg_toast'::pg_catalog.name)))))` + asASCIIEnd
 
 // Decode reads the one field of Query's row.
 func Decode(field []byte) (*Catalog, error) {

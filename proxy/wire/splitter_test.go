@@ -95,6 +95,56 @@ func TestSplitterCutAnywhere(t *testing.T) {
 	}
 }
 
+// TestSkip: wherever a stream is cut, what Skip passes over and what Next
+// finds is the stream, and Skip passes over whole messages of one type only.
+func TestSkip(t *testing.T) {
+	var stream []byte
+	for _, m := range []string{"Tcolumns", "Drow", "D", "Danother row", "dcopied", "Dlast", "CSELECT 4"} {
+		stream = append(stream, frame(m[0], m[1:])...)
+	}
+	for size := 1; size <= len(stream); size++ {
+		s := &Splitter{Head: heads(0)}
+		var got, rows []byte
+		for left := stream; len(left) > 0; {
+			piece := left[:min(size, len(left))]
+			left = left[len(piece):]
+			for len(piece) > 0 {
+				n := s.Skip(piece, 'D')
+				if n > 0 {
+					if s.Partial() {
+						t.Fatalf("pieces of %d: skipped inside a message", size)
+					}
+					got, rows = append(got, piece[:n]...), append(rows, piece[:n]...)
+				} else {
+					part, used, err := s.Next(piece)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, n = append(got, part.Raw...), used
+				}
+				piece = piece[n:]
+			}
+		}
+		if !bytes.Equal(got, stream) {
+			t.Fatalf("pieces of %d: %q", size, got)
+		}
+		found, err := split(t, &Splitter{Head: heads(1 << 30)}, rows, func(n int) int { return n })
+		if err != nil {
+			t.Fatalf("pieces of %d: skipped what is no message: %v", size, err)
+		}
+		for _, m := range found {
+			if m.typ != 'D' {
+				t.Errorf("pieces of %d: skipped a message %q", size, m.typ)
+			}
+		}
+	}
+	for _, bad := range []string{"D\x00\x00\x00\x03", "D\xff\xff\xff\xff", "D\x00\x00\x00\x05", "D\x00\x00\x00", ""} {
+		if n := new(Splitter).Skip([]byte(bad), 'D'); n != 0 {
+			t.Errorf("skipped %d bytes of %q", n, bad)
+		}
+	}
+}
+
 func TestSplitterRefusesLengths(t *testing.T) {
 	for _, length := range []uint32{0, 1, 3, 1 << 31, 1<<32 - 1} {
 		b := []byte{'Q', 0, 0, 0, 0, 0}

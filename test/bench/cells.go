@@ -56,7 +56,9 @@ func cells() []*Cell {
 		}
 	}
 	all = append(all, bulkCells()...)
-	return append(all, &Cell{Name: "connect", Kind: connectKind, run: connects}, &Cell{Name: "idle", Kind: idleKind, proxies: true, run: idle})
+	return append(all, &Cell{Name: "connect", Kind: connectKind, run: connects},
+		&Cell{Name: "connect-fake", Kind: connectKind, proxies: true, run: fakeConnects},
+		&Cell{Name: "idle", Kind: idleKind, proxies: true, run: idle})
 }
 
 // Results are the figures of a run.

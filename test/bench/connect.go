@@ -43,6 +43,28 @@ func connects(ctx context.Context, s *Stage, t *Target) (Figures, error) {
 	return f, nil
 }
 
+// fakeConnects does the same before the fake server. A real one starts a process for every session, which costs ten times what a
+// proxy does and hides it.
+func fakeConnects(ctx context.Context, s *Stage, t *Target) (Figures, error) {
+	if err := s.startFake(ctx); err != nil {
+		return nil, err
+	}
+	proxy, err := t.proxy.start(ctx, s, t.Name+"-connect", s.fake.Port, benchClients)
+	if err != nil {
+		return nil, err
+	}
+	defer proxy.stop()
+	before := &Target{Name: t.Name, Port: proxy.Port, proxy: t.proxy, child: proxy}
+	if err := oneSession(ctx, before.Port); err != nil { // what is done once for all sessions
+		return nil, explain(err, proxy, s.fake)
+	}
+	f, err := connects(ctx, s, before)
+	if err != nil {
+		return nil, explain(err, proxy, s.fake)
+	}
+	return f, nil
+}
+
 func oneSession(ctx context.Context, port int) error {
 	c, err := dial(ctx, port, 4096)
 	if err != nil {

@@ -17,7 +17,7 @@
 //
 //   - select-only and tpcb-like/PROTOCOL/CLIENTS (pgbench.go): transactions per second, latency, CPU.
 //   - copy-out, wide-select, copy-in (bulk.go): MB/s and CPU per GB. The client only counts bytes.
-//   - connect (connect.go): connect, SELECT 1, close, with 8 workers.
+//   - connect (connect.go): connect, SELECT 1, close, with 8 workers. connect-fake: the same before the fake server, which starts no process.
 //   - idle (idle.go): resident memory with thousands of idle sessions, before a fake server (fake.go).
 //
 // # How

@@ -34,9 +34,11 @@ const everything = `
 
 // front is a proxy in this process.
 type front struct {
-	addr net.Addr
-	log  *journal
-	stop func()
+	addr    net.Addr
+	server  *proxy.Server
+	options proxy.Options
+	log     *journal
+	stop    func()
 }
 
 // start runs a proxy before the shared server until the test ends.
@@ -67,7 +69,7 @@ func startBefore(t *testing.T, c *cluster.Cluster, tables string, change func(*p
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Serve(ctx) }()
-	f := &front{addr: p.Addr(), log: log}
+	f := &front{addr: p.Addr(), server: p, options: o, log: log}
 	f.stop = sync.OnceFunc(func() {
 		cancel()
 		select {

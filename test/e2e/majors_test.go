@@ -62,7 +62,7 @@ func majorServer(t *testing.T, major int) *cluster.Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := cluster.Start(within(t), cluster.Options{Programs: p})
+	c, err := cluster.Start(t.Context(), cluster.Options{Programs: p}) // which has a limit of its own
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@
 //	go run ./test/regress -files join,with -v      # these, after what they depend on; differences are listed
 //
 // The scripts are not kept here: Debian's source package of the server's major version is fetched once into a cache
-// folder (fetch.go), with the C functions that the scripts use (library.go).
+// folder (test/source), with the C functions that the scripts use.
 //
 // # How
 //

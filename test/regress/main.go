@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"tombstone/cluster"
+	"tombstone/test/serve"
+	"tombstone/test/source"
 )
 
 // sample is what must be clean, and what runs unless -files says otherwise.
@@ -65,14 +67,14 @@ func run(ctx context.Context, o options, w io.Writer) (failed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	suite, err := Fetch(ctx, w, programs.Major, programs.Version)
+	suite, err := source.Fetch(ctx, w, programs.Major, programs.Version)
 	if err != nil {
 		return false, err
 	}
-	if _, err := os.Stat(suite.Dir + "/" + library); err != nil {
+	if _, err := os.Stat(suite.Library()); err != nil {
 		fmt.Fprintln(w, "without the C functions of regress.c: statements that use them fail in both twins")
 	}
-	schedule, err := ReadSchedule(suite)
+	schedule, err := source.ReadSchedule(suite)
 	if err != nil {
 		return false, err
 	}
@@ -96,7 +98,7 @@ func run(ctx context.Context, o options, w io.Writer) (failed bool, err error) {
 }
 
 // newBench starts the twins and the proxy. stop ends what was started, whatever the error.
-func newBench(ctx context.Context, o options, programs cluster.Programs, suite Suite, scratch string) (b *Bench, stop func() error, err error) {
+func newBench(ctx context.Context, o options, programs cluster.Programs, suite source.Source, scratch string) (b *Bench, stop func() error, err error) {
 	b = &Bench{suite: suite, story: NewStory(), limit: o.limit}
 	stop = func() error {
 		if b.proxy != nil {
@@ -111,7 +113,7 @@ func newBench(ctx context.Context, o options, programs cluster.Programs, suite S
 		return err
 	}
 	if o.program == "" {
-		if o.program, err = buildProxy(ctx, scratch); err != nil {
+		if o.program, err = serve.Build(ctx, scratch); err != nil {
 			return b, stop, err
 		}
 	}
@@ -133,7 +135,7 @@ func newBench(ctx context.Context, o options, programs cluster.Programs, suite S
 	return b, stop, nil
 }
 
-func finish(o options, suite Suite, files []File, w io.Writer) (failed bool, err error) {
+func finish(o options, suite source.Source, files []File, w io.Writer) (failed bool, err error) {
 	clean := func(name string) bool {
 		return slices.Contains(o.clean, name) || slices.Equal(o.clean, []string{"all"})
 	}

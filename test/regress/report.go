@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"tombstone/test/source"
 )
 
 // File is a script that has run.
@@ -40,7 +42,7 @@ func (f *File) Unexplained() []*Result {
 }
 
 // Report is the whole run in Markdown.
-func Report(suite Suite, files []File, clean func(string) bool) string {
+func Report(suite source.Source, files []File, clean func(string) bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# PostgreSQL's regression scripts through the proxy\n\nScripts of Debian's source package, version %s. ", suite.Version)
 	b.WriteString("Each statement ran on a server that really deletes and through the proxy on its twin, where every table has the marker and is protected.\n\n")

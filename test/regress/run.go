@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tombstone/test/source"
 )
 
 // Bench is everything that a run needs.
@@ -17,7 +19,7 @@ type Bench struct {
 	hard, soft *Twin
 	control    *Twin // a second hard twin, or nil
 	proxy      *Proxy
-	suite      Suite
+	suite      source.Source
 	story      *Story
 	limit      time.Duration // of one script
 	progress   io.Writer
@@ -105,7 +107,7 @@ func (b *Bench) setUp(ctx context.Context) error {
 
 // read cuts a script into statements.
 func (b *Bench) read(name string) ([]Statement, error) {
-	text, err := os.ReadFile(filepath.Join(b.suite.Dir, "sql", name+".sql"))
+	text, err := os.ReadFile(filepath.Join(b.suite.Regress(), "sql", name+".sql"))
 	if err != nil {
 		return nil, fmt.Errorf("read the regression script: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"tombstone/cluster"
+	"tombstone/test/source"
 )
 
 //go:embed marker.sql
@@ -24,7 +25,7 @@ type Twin struct {
 	cluster *cluster.Cluster
 	port    int    // where psql connects: the server, or the proxy before it
 	folder  string // PG_ABS_BUILDDIR: scripts and server write into its folder results
-	suite   Suite
+	suite   source.Source
 	lib     string // PG_LIBDIR
 	psql    string
 }
@@ -38,7 +39,7 @@ var settings = map[string]string{
 }
 
 // newTwin starts a server and sets its database up as pg_regress does, plus the event trigger that adds the marker.
-func newTwin(ctx context.Context, name string, programs cluster.Programs, suite Suite, scratch string) (*Twin, error) {
+func newTwin(ctx context.Context, name string, programs cluster.Programs, suite source.Source, scratch string) (*Twin, error) {
 	t := &Twin{Name: name, suite: suite, folder: filepath.Join(scratch, name), lib: filepath.Join(scratch, name, "lib")}
 	for _, dir := range []string{t.folder, t.lib, filepath.Join(t.folder, "results")} {
 		if err := os.Mkdir(dir, 0o777); err != nil {
@@ -48,7 +49,7 @@ func newTwin(ctx context.Context, name string, programs cluster.Programs, suite 
 			return nil, err
 		}
 	}
-	if err := linkLibraries(suite, programs.Bin, t.lib); err != nil {
+	if err := suite.LinkLibraries(programs.Bin, t.lib); err != nil {
 		return nil, err
 	}
 	t.psql = filepath.Join(programs.Bin, "psql")
@@ -90,7 +91,7 @@ func (t *Twin) environment(file string) []string {
 	return append(env, "LC_MESSAGES=C", "PGHOST="+t.cluster.Host, fmt.Sprintf("PGPORT=%d", t.port), "PGUSER=postgres",
 		"PGDATABASE="+database, "PGSSLMODE=disable", "PGAPPNAME=pg_regress/"+file,
 		"PGTZ=PST8PDT", "PGDATESTYLE=Postgres, MDY", "PGOPTIONS=-c intervalstyle=postgres_verbose",
-		"PG_ABS_SRCDIR="+t.suite.Dir, "PG_ABS_BUILDDIR="+t.folder, "PG_LIBDIR="+t.lib, "PG_DLSUFFIX=.so")
+		"PG_ABS_SRCDIR="+t.suite.Regress(), "PG_ABS_BUILDDIR="+t.folder, "PG_LIBDIR="+t.lib, "PG_DLSUFFIX=.so")
 }
 
 // Stop ends the twin's server and removes its files.

@@ -1,4 +1,4 @@
-package main
+package source
 
 import (
 	"fmt"
@@ -21,9 +21,9 @@ var base = []string{"test_setup", "create_index"}
 
 var dependsOn = regexp.MustCompile(`^# (\w+) depends on (.+)$`)
 
-// ReadSchedule reads parallel_schedule of a suite.
-func ReadSchedule(suite Suite) (*Schedule, error) {
-	text, err := os.ReadFile(filepath.Join(suite.Dir, "parallel_schedule"))
+// ReadSchedule reads parallel_schedule of the regression scripts.
+func ReadSchedule(source Source) (*Schedule, error) {
+	text, err := os.ReadFile(filepath.Join(source.Regress(), "parallel_schedule"))
 	if err != nil {
 		return nil, fmt.Errorf("read the schedule of the regression scripts: %w", err)
 	}

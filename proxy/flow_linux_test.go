@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/jackc/pgproto3/v2"
+	"golang.org/x/sys/unix"
+)
+
+// workbench is a loop that is driven by hand, with one session in it, and the
+// other ends of the session's two sockets.
+type workbench struct {
+	*table
+	loop           *loop
+	flow           *flow
+	client, server int
+}
+
+func newWorkbench(t *testing.T) *workbench {
+	t.Helper()
+	b := &workbench{table: readyTable(t), loop: &loop{observer: silent{}}}
+	if err := b.loop.open(); err != nil {
+		t.Fatal(err)
+	}
+	owner := &Server{observer: silent{}, timing: new(Timing)}
+	owner.clients.Add(1)
+	c := &conn{owner: owner, session: b.Session, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	var fds [2][2]int
+	for i := range fds {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds[i] = pair
+	}
+	b.client, b.server = fds[0][1], fds[1][1]
+	b.loop.add(c, fds[0][0], fds[1][0])
+	for f := range b.loop.flows {
+		b.flow = f
+	}
+	t.Cleanup(func() {
+		b.flow.close()
+		for _, fd := range []int{b.client, b.server, b.loop.epoll, b.loop.wake} {
+			_ = unix.Close(fd)
+		}
+	})
+	return b
+}
+
+// turn has the loop do all that it can, and reports whether that was anything.
+func (b *workbench) turn() bool {
+	b.t.Helper()
+	events := make([]unix.EpollEvent, 8)
+	for did := false; ; did = true {
+		n, err := unix.EpollWait(b.loop.epoll, events, 0)
+		if err != nil && err != unix.EINTR {
+			b.t.Fatal(err)
+		}
+		if n <= 0 && len(b.loop.unread) == 0 {
+			return did
+		}
+		b.loop.round(events[:max(n, 0)])
+	}
+}
+
+// read returns what has come at a socket, and whether that was the end.
+func (b *workbench) read(fd int) (got []byte, end bool) {
+	b.t.Helper()
+	buf := make([]byte, 1<<20)
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case err == unix.EAGAIN:
+			return got, false
+		case err != nil:
+			b.t.Fatal(err)
+		case n == 0:
+			return got, true
+		}
+		got = append(got, buf[:n]...)
+	}
+}
+
+func (b *workbench) write(fd int, p []byte) (rest []byte) {
+	b.t.Helper()
+	n, err := unix.Write(fd, p)
+	if err != nil && err != unix.EAGAIN {
+		b.t.Fatal(err)
+	}
+	return p[max(n, 0):]
+}
+
+// A client that does not read makes the server wait, and the proxy keeps no
+// more than it had read at once. When the client reads on, it gets all of it.
+func TestClientThatDoesNotRead(t *testing.T) {
+	b := newWorkbench(t)
+	b.write(b.client, bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM items"}))
+	b.turn()
+	if got, _ := b.read(b.server); string(got[5:]) != "SELECT id FROM items\x00" {
+		t.Fatalf("the server got %q", got)
+	}
+	row := bytesOfMessages(&pgproto3.DataRow{Values: [][]byte{bytes.Repeat([]byte("0123456789"), 300)}})
+	answer := append(bytes.Repeat(row, 8<<20/len(row)), bytesOfMessages(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 2796")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})...)
+
+	rest := answer
+	for {
+		before := len(rest)
+		rest = b.write(b.server, rest)
+		if !b.turn() && len(rest) == before {
+			break
+		}
+	}
+	if kept := len(b.flow.client.out); kept > loopReadSize || len(rest) == 0 {
+		t.Errorf("%d bytes are kept, %d of %d not sent yet", kept, len(rest), len(answer))
+	}
+	var got []byte
+	for {
+		some, _ := b.read(b.client)
+		got = append(got, some...)
+		before := len(rest)
+		rest = b.write(b.server, rest)
+		if !b.turn() && len(some) == 0 && len(rest) == before {
+			break
+		}
+	}
+	if !bytes.Equal(got, answer) {
+		t.Errorf("the client got %d bytes of %d, or others", len(got), len(answer))
+	}
+}
+
+// What a side has sent before it hung up is not lost, and the end is seen,
+// though the kernel tells of both once.
+func TestLastWords(t *testing.T) {
+	one := bytesOfMessages(&pgproto3.Query{String: "--" + string(bytes.Repeat([]byte("x"), 1024-8))})
+	for _, size := range []int{len(one), loopReadSize, 3 * loopReadSize} {
+		b := newWorkbench(t)
+		query := bytes.Repeat(one, size/len(one))
+		for rest := query; len(rest) > 0; {
+			rest = b.write(b.client, rest)
+			if len(rest) > 0 {
+				b.turn()
+			}
+		}
+		if err := unix.Shutdown(b.client, unix.SHUT_WR); err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		end := false
+		for did := true; did; {
+			did = b.turn()
+			var some []byte
+			some, end = b.read(b.server)
+			got = append(got, some...)
+			did = did || len(some) > 0
+		}
+		if !bytes.Equal(got, query) || !end {
+			t.Errorf("%d bytes of queries: the server got %d, and the end: %v", len(query), len(got), end)
+		}
+	}
+}

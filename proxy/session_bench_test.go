@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"tombstone/admin"
+)
+
+// exchange is what one round trip carries: what the client sends, and what
+// the server answers to what it is sent.
+type exchange struct{ client, server []byte }
+
+// pass drives a session as an event loop does, with a buffer of its own that
+// is lent for as long as the bytes are on their way.
+func (x *exchange) pass(b *testing.B, s *Session, buf []byte) {
+	for _, p := range [][]byte{x.client, x.server} {
+		if len(p) == 0 {
+			continue
+		}
+		s.ToServer.Reset(buf)
+		s.ToClient.Reset(buf[cap(buf)/2 : cap(buf)/2])
+		feed := s.FromClient
+		if len(x.client) == 0 || &p[0] != &x.client[0] {
+			feed = s.FromServer
+		}
+		if err := feed(p); err != nil {
+			b.Fatal(err)
+		}
+		s.ToServer.Reset(nil)
+		s.ToClient.Reset(nil)
+	}
+}
+
+// benchTable is a session whose client has been let in, under a clock and
+// metrics as the proxy has.
+func benchTable(b *testing.B) *table {
+	x := readyTable(b)
+	x.Observer = admin.NewMetrics("bench", "")
+	x.Now = time.Now
+	x.learned = x.Now()
+	x.Snapshots.maxAge = time.Hour // nothing is read again
+	for _, e := range x.Snapshots.set {
+		e.due = x.learned.Add(time.Hour)
+	}
+	return x
+}
+
+// BenchmarkSession is what the proxy does with a message besides reading and
+// writing. None of it may allocate but the text of a statement.
+func BenchmarkSession(b *testing.B) {
+	row := &pgproto3.DataRow{Values: [][]byte{[]byte("-1234")}}
+	description := &pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("abalance"), DataTypeOID: 23, DataTypeSize: 4, TypeModifier: -1}}}
+	selected := &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}
+	idle := &pgproto3.ReadyForQuery{TxStatus: 'I'}
+	const sql = "SELECT id FROM users WHERE id = $1;"
+
+	b.Run("prepared", func(b *testing.B) {
+		x := benchTable(b)
+		x.client(&pgproto3.Parse{Name: "P_0", Query: sql}, &pgproto3.Sync{})
+		x.server(&pgproto3.ParseComplete{}, idle)
+		run(b, x, &exchange{
+			bytesOfMessages(&pgproto3.Bind{PreparedStatement: "P_0", Parameters: [][]byte{[]byte("100")}}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{}),
+			bytesOfMessages(&pgproto3.BindComplete{}, description, row, selected, idle),
+		})
+	})
+	b.Run("extended", func(b *testing.B) {
+		run(b, benchTable(b), &exchange{
+			bytesOfMessages(&pgproto3.Parse{Query: sql}, &pgproto3.Bind{Parameters: [][]byte{[]byte("100")}}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{}),
+			bytesOfMessages(&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, description, row, selected, idle),
+		})
+	})
+	b.Run("simple", func(b *testing.B) {
+		run(b, benchTable(b), &exchange{
+			bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM users WHERE id = 100;"}),
+			bytesOfMessages(description, row, selected, idle),
+		})
+	})
+	// What a server sends in a moment of a large answer: rows of 1 KiB.
+	wide := &pgproto3.DataRow{Values: [][]byte{bytes.Repeat([]byte{'x'}, 1024)}}
+	b.Run("rows", func(b *testing.B) {
+		x := benchTable(b)
+		x.client(&pgproto3.Query{String: "SELECT id FROM items"})
+		x.server(description)
+		many := bytes.Repeat(bytesOfMessages(wide), 64)
+		run(b, x, &exchange{server: many[:len(many):len(many)]})
+	})
+	b.Run("narrow rows", func(b *testing.B) {
+		x := benchTable(b)
+		x.client(&pgproto3.Query{String: "SELECT id FROM items"})
+		x.server(description)
+		run(b, x, &exchange{server: bytes.Repeat(bytesOfMessages(row), 4096)})
+	})
+}
+
+func run(b *testing.B, x *table, e *exchange) {
+	buf := make([]byte, 0, 64<<10)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(e.client) + len(e.server)))
+	for b.Loop() {
+		e.pass(b, x.Session, buf)
+	}
+}

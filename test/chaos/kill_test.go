@@ -1,0 +1,170 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"tombstone/cluster"
+)
+
+// running is the state of a statement that takes for ever.
+var running = state{name: "a statement runs", act: func(token string) []pgproto3.FrontendMessage {
+	return list(query("SELECT '" + token + "', pg_sleep(3600)"))
+}}
+
+// TestServerKilled ends the server, or a session's backend, while there is a session in every state. Each must be told, in the server's words or
+// the proxy's, and nothing that was acknowledged may be lost.
+func TestServerKilled(t *testing.T) {
+	c, err := startServer(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := start(t, address(c))
+	serves(t, p)
+	settled := sampled(t, p, Sample{})
+	all := append(slices.Clone(states), running)
+	for _, how := range []struct {
+		name string
+		kill func(*testing.T, []uint32)
+		back bool // the server has to be started again
+	}{
+		{"each backend is terminated", func(t *testing.T, pids []uint32) {
+			for _, pid := range pids {
+				ask(t, c, fmt.Sprintf("SELECT pg_terminate_backend(%d)", pid))
+			}
+		}, false},
+		{"one backend is killed, and the server restarts itself", func(t *testing.T, pids []uint32) {
+			if err := syscall.Kill(int(pids[0]), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+		{"the server is killed", func(*testing.T, []uint32) { c.Kill() }, true},
+		{"the server stops at once", func(t *testing.T, _ []uint32) {
+			if err := syscall.Kill(postmaster(t, c), syscall.SIGQUIT); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			w := write(t, p, "w"+fresh())
+			clients := make([]*client, len(all))
+			pids := make([]uint32, len(all))
+			for i := range all {
+				clients[i], pids[i] = inState(t, p, &all[i])
+				defer clients[i].Close()
+			}
+			w.await(t, 50)
+			how.kill(t, append(pids, w.pids...))
+			var wait sync.WaitGroup
+			for i := range all {
+				wait.Go(func() { told(t, all[i].name, clients[i]) })
+			}
+			wait.Wait()
+			if how.back {
+				if err := c.Restart(within(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "the server takes logins again", func() bool {
+				conn, err := pgx.Connect(within(t), p.DSN("postgres", "postgres"))
+				if err == nil {
+					_ = conn.Close(within(t))
+				}
+				return err == nil
+			})
+			w.check(t, c)
+			if got := ask(t, c, "SELECT count(*) FROM kept WHERE token LIKE 'uncommitted%'"); got != "0" {
+				t.Errorf("%s rows that nobody committed", got)
+			}
+		})
+	}
+	serves(t, p)
+	if after := sampled(t, p, settled); LeftOver(settled, after) != nil {
+		t.Error(LeftOver(settled, after))
+	}
+}
+
+// inState is a client whose session is in the middle of a state, and its backend's process.
+func inState(t *testing.T, p *Process, s *state) (*client, uint32) {
+	t.Helper()
+	conn, err := pgconn.Connect(within(t), p.DSN("postgres", "postgres"))
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	pid := conn.PID()
+	c, err := takeOver(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.arrive(c); err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	if s.tail != nil || s.name == running.name { // else it would be over, and commit
+		c.send(s.act("uncommitted " + fresh()))
+	}
+	return c, pid
+}
+
+// told reads to the end of a connection, which must say why it ends.
+func told(t *testing.T, name string, c *client) {
+	c.until('!', 1, "no token")
+	var fatal *pgconn.PgError
+	switch {
+	case hung(c.err):
+		t.Errorf("%s: it hangs after %q", name, c.trace)
+	case errors.As(c.err, &fatal):
+		if !slices.Contains([]string{"08006", "57P01", "57P02"}, fatal.Code) {
+			t.Errorf("%s: %v", name, c.err)
+		}
+	case !c.frames.Partial() && !slices.ContainsFunc(c.trace, func(m string) bool { return strings.HasSuffix(m, "57P02") }):
+		t.Errorf("%s: the client is not told: %v after %q", name, c.err, c.trace)
+	}
+}
+
+// ask asks the server itself.
+func ask(t *testing.T, c *cluster.Cluster, sql string) string {
+	t.Helper()
+	out, err := c.Psql(within(t), "postgres", sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// postmaster is the server's first process.
+func postmaster(t *testing.T, c *cluster.Cluster) int {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.SplitN(ask(t, c, "SELECT pg_read_file('postmaster.pid')"), "\n", 2)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// eventually waits until what is asked for holds. The state of another process can only be asked for again and again.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	for !holds() {
+		if ctx.Err() != nil {
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tombstone/cluster"
+)
+
+// limit is how long one test may wait for anything. It is there so that a hang fails; nothing takes near as long.
+const limit = 30 * time.Second
+
+// What all tests share.
+var (
+	installed cluster.Programs
+	server    *cluster.Cluster
+	scratch   string
+	program   string
+)
+
+const hba = `
+local all all        trust
+host  all scram_user 127.0.0.1/32 scram-sha-256
+host  all md5_user   127.0.0.1/32 md5
+host  all all        127.0.0.1/32 trust
+`
+
+const schema = `
+CREATE TABLE kept (n bigint, token text NOT NULL, deleted_at timestamptz);
+CREATE TABLE plain (n bigint, token text NOT NULL);
+CREATE SCHEMA other;
+CREATE TABLE other.kept (n bigint, token text NOT NULL);
+CREATE ROLE scram_user SUPERUSER LOGIN PASSWORD 'secret';
+SET password_encryption = md5;
+CREATE ROLE md5_user SUPERUSER LOGIN PASSWORD 'secret';
+`
+
+// tables is the policy for the schema.
+const tables = "tables:\n  - name: public.kept\nlog:\n  level: warn\n"
+
+func TestMain(m *testing.M) {
+	status, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func run(m *testing.M) (status int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if scratch, err = os.MkdirTemp("", "tombstone-chaos"); err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(scratch)
+	if installed, err = cluster.Ensure(ctx, os.Stderr, 0); err != nil {
+		return 1, err
+	}
+	if program, err = Build(ctx, scratch); err != nil {
+		return 1, err
+	}
+	if server, err = startServer(ctx); err != nil {
+		return 1, err
+	}
+	defer func() {
+		if stopErr := server.Stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	return m.Run(), nil
+}
+
+func startServer(ctx context.Context) (*cluster.Cluster, error) {
+	c, err := cluster.Start(ctx, cluster.Options{Programs: installed, HBA: hba, Settings: map[string]string{
+		"max_connections": "200", "autovacuum": "off", "log_min_messages": "panic",
+	}})
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.Connect(ctx, c.DSN("postgres"))
+	if err == nil {
+		_, err = conn.PgConn().Exec(ctx, schema).ReadAll()
+		_ = conn.Close(ctx)
+	}
+	if err != nil {
+		_ = c.Stop()
+		return nil, fmt.Errorf("load the schema: %w", err)
+	}
+	return c, nil
+}
+
+// start runs the program before a server's address until the test ends.
+func start(t *testing.T, upstream string) *Process {
+	t.Helper()
+	p, err := Start(program, scratch, "", func(int) string { return "upstream: postgres://" + upstream + "\n" + tables })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !p.Alive() {
+			t.Errorf("the proxy has ended:\n%s", p.Said())
+		}
+		p.Kill()
+	})
+	return p
+}
+
+func address(c *cluster.Cluster) string { return fmt.Sprintf("%s:%d", c.Host, c.Port) }
+
+// within is a context that ends before the test's patience does.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// sampled is a sample once all clients are gone.
+func sampled(t *testing.T, p *Process, before Sample) Sample {
+	t.Helper()
+	s, err := p.Settled(context.Background(), before)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, p.Said())
+	}
+	return s
+}
+
+// serves fails the test unless a client is served as if nothing had happened.
+func serves(t *testing.T, p *Process) {
+	t.Helper()
+	conn, err := pgx.Connect(within(t), p.DSN("scram_user", "postgres")+" password=secret")
+	if err != nil {
+		t.Fatalf("a client is not let in: %v\n%s", err, p.Said())
+	}
+	defer conn.Close(within(t))
+	var got string
+	if err := conn.QueryRow(within(t), "SELECT 'served'").Scan(&got); err != nil || got != "served" {
+		t.Fatalf("a client is not served: %q %v", got, err)
+	}
+}
