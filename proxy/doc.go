@@ -13,8 +13,14 @@
 //
 // # The life of a session
 //
-// The client's startup packet goes to the server as it came, and so does all
-// of authentication. Before the first ReadyForQuery is handed over, the
+// greet.go takes the client through what comes before its startup packet:
+// TLS, or a cancel request (cancel.go). It counts the client (census.go),
+// authenticates it where that is the proxy's part (gate.go), and finds a
+// server that will do (arrive.go). The startup packet goes to the server as it
+// came, and so does all of authentication where that is the server's part,
+// but for what can only be known here: that channel binding cannot pass
+// (binding.go), and that what the server blames is the proxy's connection
+// (hint.go). Before the first ReadyForQuery is handed over, the
 // session asks the server what names are in scope, and what relations there
 // are if no fresh snapshot of that database exists (refresh.go). From then on
 // a Query or Parse is planned and sent, edited or not, and every message that

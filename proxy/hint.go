@@ -12,7 +12,6 @@ import (
 // The messages are in English unless the server's lc_messages says otherwise; then there is no hint.
 var hints = []struct{ begin, hint string }{
 	{"no pg_hba.conf entry", seesProxy},
-	{"pg_hba.conf rejects connection", seesProxy},
 	{"connection requires a valid client certificate", seesCertificate},
 	{"certificate authentication failed", seesCertificate},
 	{"Peer authentication failed", "The server sees the proxy's process, not the client's. Set auth.mode: terminate and auth.client: peer in the proxy's configuration."},
@@ -29,12 +28,24 @@ func (s *Session) loginFailed(part *wire.Part) error {
 	if !ok || notice.Get('H') != "" {
 		return s.pass(part)
 	}
+	hint := s.hint(notice.Get('M'))
+	if hint == "" {
+		return s.pass(part)
+	}
+	notice = append(notice, wire.NoticeField{Code: 'H', Value: hint})
+	s.ToClient.own = notice.Append(s.ToClient.copied(), 'E')
+	return nil
+}
+
+func (s *Session) hint(message string) string {
 	for _, h := range hints {
-		if strings.HasPrefix(notice.Get('M'), h.begin) {
-			notice = append(notice, wire.NoticeField{Code: 'H', Value: h.hint})
-			s.ToClient.own = notice.Append(s.ToClient.copied(), 'E')
-			return nil
+		if strings.HasPrefix(message, h.begin) {
+			return h.hint
 		}
 	}
-	return s.pass(part)
+	// A rule that rejects somebody is about that somebody, unless what it says of the connection is not so for the client.
+	if strings.HasPrefix(message, "pg_hba.conf rejects connection") && strings.HasSuffix(message, "no encryption") && s.secrecy == encrypted {
+		return seesProxy
+	}
+	return ""
 }

@@ -216,3 +216,26 @@ func TestOldServerIsAsked(t *testing.T) {
 		t.Errorf("SCRAM, and nobody can ask: %s", got)
 	}
 }
+
+// A host that takes the connection and says nothing costs connect_timeout, with TLS and without; then the next one is tried.
+func TestHostThatIsSilent(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes connections for it; nobody ever reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	silent := l.Addr().(*net.TCPAddr).Port
+	for _, params := range []string{"sslmode=disable", verified(), "sslmode=disable&target_session_attrs=primary"} {
+		for _, login := range []string{"", "asker:fragen@"} {
+			r := start(t, several(login, params+"&connect_timeout=1", silent, server.Port))
+			if got := where(t, r.to("user=trust_user")); got != portOf(server) {
+				t.Errorf("%s%s: %s", login, params, got)
+			}
+		}
+	}
+	r := start(t, several("", verified()+"&connect_timeout=1", silent))
+	if got := where(t, r.to("user=trust_user")); !strings.Contains(got, "deadline exceeded") {
+		t.Errorf("nobody else: %s", got)
+	}
+}

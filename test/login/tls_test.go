@@ -2,9 +2,15 @@ package login
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -321,4 +327,35 @@ func TestSlowReader(t *testing.T) {
 		t.Errorf("%d messages, the last is %c", len(all), m.typ)
 	}
 	_ = k.SetDeadline(time.Now().Add(limit))
+}
+
+// A certificate to which nothing can be bound, since its own signature has no hash: SCRAM goes on without, unless the client
+// insists.
+func TestCertificateWithoutBinding(t *testing.T) {
+	t.Parallel()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serials.Add(1)), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	crt := filepath.Join(dir, "ed.crt")
+	if err := errors.Join(writePEM(crt, "CERTIFICATE", der, 0o644), writePEM(filepath.Join(dir, "ed.key"), "PRIVATE KEY", key, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, url(server, verified()), ask, fmt.Sprintf("tls: {certificate: %s, key: %s}\n", crt, filepath.Join(dir, "ed.key")))
+	for binding, want := range map[string]string{"disable": "1", "prefer": "1", "require": "channel binding is required, but server did not offer"} {
+		out, said := psql(t, r.to("user=scram_user sslmode=require channel_binding="+binding), "SELECT 1", "PGPASSWORD="+thePassword)
+		if !strings.Contains(out+said, want) {
+			t.Errorf("channel_binding=%s: %s %s", binding, out, said)
+		}
+	}
 }
