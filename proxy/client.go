@@ -57,7 +57,10 @@ func (s *Session) clientHead(typ byte, size int) (int, error) {
 
 // holding reports whether the message that starts with typ has to wait.
 func (s *Session) holding(typ byte) bool {
-	if s.client.Partial() {
+	switch {
+	case s.client.Streaming(): // its beginning has been sent
+		return false
+	case s.phase == logging && s.client.Partial():
 		return false
 	}
 	switch s.phase {

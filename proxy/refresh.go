@@ -205,9 +205,9 @@ func (s *Session) learn(q *refresh) error {
 		return nil
 	}
 	s.named()
-	if s.firstRFQ != nil {
-		s.ToClient.add(s.firstRFQ...)
-		s.firstRFQ = nil
+	if s.heldRFQ != nil {
+		s.ToClient.add(s.heldRFQ...)
+		s.heldRFQ, s.entered = nil, true
 	}
 	s.serverSink = discard
 	return nil

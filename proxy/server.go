@@ -115,13 +115,13 @@ func (s *Session) login(part *wire.Part) error {
 		s.phase = ready
 		s.Rules = s.Current.Load()
 		if s.Policy.Empty() {
-			s.status = 'I'
+			s.status, s.entered = 'I', true
 			if err := s.pass(part); err != nil {
 				return err
 			}
 			return s.resume()
 		}
-		s.firstRFQ = bytes.Clone(part.Raw)
+		s.heldRFQ = bytes.Clone(part.Raw)
 		set, seen, due := s.Snapshots.current(s.database(), s.Now())
 		s.env.Set, s.seen = set, seen
 		s.stale, s.reread = true, set == nil || due
@@ -317,7 +317,26 @@ func (s *Session) readyForQuery(r *request, part *wire.Part) error {
 	batch := r.batch
 	s.queue.pop()
 	s.settle(f.Byte(), batch)
+	if s.renews && s.queue.empty() && !s.client.Streaming() {
+		s.renew(part)
+		return nil
+	}
+	s.renews = false
 	return s.pass(part)
+}
+
+// renew reads the relations anew that this session has changed, before the
+// client hears that they are. Another session whose transaction began before
+// the change cannot read them: its snapshot is older, and it goes by what was
+// read here.
+//
+// Without it, that session's next statement is refused (40001) until some
+// other session happens to read what has changed.
+func (s *Session) renew(part *wire.Part) {
+	s.renews = false
+	s.heldRFQ = bytes.Clone(part.Raw)
+	s.stale, s.reread = true, true
+	s.refresh()
 }
 
 // settle takes in the transaction status that a ReadyForQuery reports at the
@@ -351,6 +370,7 @@ func (s *Session) settle(status byte, batch uint64) {
 			s.leave()
 		}
 		if idle { // else what is on its way may be what made it dirty
+			s.renews = s.dirtyCatalog
 			s.env.Dirty, s.dirtyCatalog = false, false
 		}
 	}

@@ -51,7 +51,8 @@ type Session struct {
 	eaten    int    // Syncs that the server read, or will not, as part of a COPY that is not over
 	asked    bool   // the server waits for the client's answer about authentication
 	binds    bool   // the server and the client could each bind the login to TLS, and not to the same
-	firstRFQ []byte // held back until the names are known
+	heldRFQ  []byte // a ReadyForQuery that is held back until the names are known
+	entered  bool   // the client has been let in
 	doomed   bool   // the server said FATAL, or the client was told of an end
 	over     bool   // the client said Terminate
 
@@ -81,6 +82,7 @@ type Session struct {
 	wary  bool // nothing is protected, but there may be prepared statements from when something was
 	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
 
+	renews       bool // relations are read anew before the client hears that its transaction has ended
 	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
 
 	encoding, serverEncoding string // client_encoding, server_encoding
@@ -150,7 +152,7 @@ func (s *Session) WantsCancel() bool { return s.phase == canceling }
 
 // Ready reports that the client has been let in.
 func (s *Session) Ready() bool {
-	return s.phase == replicates || s.phase == ready && s.firstRFQ == nil
+	return s.phase == replicates || s.phase == ready && s.entered
 }
 
 // Idle reports that the session could end here and lose nothing: the client
