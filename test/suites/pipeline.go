@@ -15,6 +15,20 @@ import (
 // two direct runs differ; its own verdict is compared, which is its last line.
 const untilFull = "uniqviol"
 
+// apart puts what was sent before what was received. A test that does both at the same time, for which PostgreSQL has no
+// trace to compare with, weaves them as the sockets happen to be ready; each way for itself is always the same.
+func apart(trace []byte) []byte {
+	var sent, received []byte
+	for line := range bytes.Lines(trace) {
+		if bytes.HasPrefix(line, []byte("F")) {
+			sent = append(sent, line...)
+		} else {
+			received = append(received, line...)
+		}
+	}
+	return append(sent, received...)
+}
+
 var pipeline = &Suite{
 	Name: "pipeline", About: "PostgreSQL's libpq_pipeline: libpq's pipeline mode, with a trace of each message",
 	Database: "pipeline",
@@ -46,11 +60,13 @@ var pipeline = &Suite{
 				trace, out = nil, out[bytes.LastIndexByte(bytes.TrimSpace(out), '\n')+1:]
 			}
 			r.Parts += strings.Count(string(trace), "\n")
-			r.Outputs[name] = fmt.Sprintf("%s%s\n%s", out, cmd.ProcessState, trace)
 			r.Expected[name] = exit == nil
 			if expected, err := os.ReadFile(filepath.Join(b.source.Pipeline(), "traces", name+".trace")); err == nil {
 				r.Expected[name] = exit == nil && string(expected) == string(trace)
+			} else {
+				trace = apart(trace)
 			}
+			r.Outputs[name] = fmt.Sprintf("%s%s\n%s", out, cmd.ProcessState, trace)
 		}
 		return r, ctx.Err()
 	},
