@@ -114,11 +114,11 @@ func (c *conn) connect(ctx context.Context) {
 		return
 	}
 	c.admitted = true
+	// Without the deadline, a server that hangs would hold clients that have long been given up.
+	ctx, cancel := context.WithDeadline(ctx, c.started.Add(c.setup.limits.StartupTime))
+	defer cancel()
 	var as *identity
 	if c.setup.gate != nil {
-		// Without the deadline, a question about a verifier that hangs would hold clients that have long been given up.
-		ctx, cancel := context.WithDeadline(ctx, c.started.Add(c.setup.limits.StartupTime))
-		defer cancel()
 		p := newPeer(c.client, s.in)
 		secret, err := c.setup.gate.admit(ctx, p, c.user, c.binding)
 		if err != nil {
