@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -67,4 +68,22 @@ func TestReloadBetweenParseAndBind(t *testing.T) {
 	equal(t, "Bind", x.client(&pgproto3.Bind{PreparedStatement: "d"}, &pgproto3.Execute{}, &pgproto3.Sync{}), "H ")
 	x.server(&pgproto3.ParseComplete{})
 	equal(t, "Bind, its statement being known", x.atServer(), "P _tombstone|"+sentinelQuery, "E ", "S ")
+}
+
+// What the parser cannot read is prepared too, and follows what is protected.
+func TestReloadOfWhatCannotBeParsed(t *testing.T) {
+	long := "DELETE FROM items WHERE id = 1" + strings.Repeat(" + 1", 20000)
+	for _, sql := range []string{"MERGE INTO items i USING n ON i.id = n.id WHEN NOT MATCHED BY SOURCE THEN DELETE", long} {
+		x := readyTable(t)
+		x.client(&pgproto3.Parse{Name: "d", Query: sql}, &pgproto3.Sync{})
+		x.server(&pgproto3.ParseComplete{}, idle)
+		if len(x.atServer()) > 0 { // it may have changed relations
+			x.server(answers(true, testNames, testCatalog)...)
+		}
+		x.protect("[{name: public.items}]")
+		x.client(&pgproto3.Bind{PreparedStatement: "d"}, &pgproto3.Execute{}, &pgproto3.Sync{})
+		catalog := strings.Replace(testCatalog, `"kind": "r"}]}`, `"kind": "r", "columns": [["deleted_at", "timestamp with time zone", false]]}]}`, 1)
+		x.server(answers(true, testNames, catalog)...)
+		equal(t, sql[:30], x.atServer(), "P _tombstone|"+sentinelQuery, "E ", "S ")
+	}
 }
