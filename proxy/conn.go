@@ -60,6 +60,7 @@ type outbox struct {
 	buf   []byte
 	write gosync.Mutex // held while writing
 	spare []byte
+	busy  bool  // a write is going on
 	err   error // of the write that failed: what came after it would be out of step
 }
 
@@ -89,6 +90,7 @@ func (o *outbox) flush(w io.Writer) error {
 		b := o.buf
 		o.buf = o.spare[:0]
 		o.spare = nil
+		o.busy = len(b) > 0
 		o.mu.Unlock()
 		if len(b) == 0 {
 			o.spare = b
@@ -101,6 +103,18 @@ func (o *outbox) flush(w io.Writer) error {
 	}
 	return o.err
 }
+
+// empty reports whether all has been written.
+func (o *outbox) empty() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.buf) == 0 && !o.busy
+}
+
+// idle reports whether the session could end here and lose nothing. c.mu is held.
+//
+// Without the outbox, a client that reads slowly would lose the rest of an answer: end stops what is being written.
+func (c *conn) idle() bool { return c.session.Idle() && c.toClient.empty() }
 
 // run serves a client that has been greeted until either side ends.
 func (c *conn) run(ctx context.Context) {
@@ -214,10 +228,6 @@ func (c *conn) readServer(waiting bool) {
 				waiting = false
 				c.letIn()
 			}
-			if ended == nil && c.leaving && c.session.Idle() {
-				c.session.Shutdown()
-				ended = ErrEnded
-			}
 			back := !c.session.ToServer.Empty()
 			c.collect()
 			c.resumed.Broadcast()
@@ -228,6 +238,10 @@ func (c *conn) readServer(waiting bool) {
 				c.readers.Go(func() { _ = c.toServer.flush(c.server) })
 			}
 			if c.toClient.flush(c.client) != nil || ended != nil {
+				return
+			}
+			if c.left() {
+				_ = c.toClient.flush(c.client) // before end lets no write finish that readClient may have begun
 				return
 			}
 			c.owner.timing.Own.Add(time.Since(begun))

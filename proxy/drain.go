@@ -28,7 +28,7 @@ func (s *Server) drain(hard context.Context, cut func()) {
 func (c *conn) drain() {
 	c.mu.Lock()
 	c.leaving = true
-	idle := c.session.Idle()
+	idle := c.idle()
 	if idle {
 		c.session.Shutdown()
 	}
@@ -36,6 +36,18 @@ func (c *conn) drain() {
 	if idle {
 		c.end()
 	}
+}
+
+// left ends the session if it was to end when its transaction has, and that is over now.
+func (c *conn) left() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	over := c.leaving && c.idle()
+	if over {
+		c.session.Shutdown()
+		c.collect()
+	}
+	return over
 }
 
 // threads are the sessions that goroutines drive.

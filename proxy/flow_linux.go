@@ -180,7 +180,7 @@ func (f *flow) after(ended error) {
 			f.expire(time.Time{})
 			f.conn.loggedIn()
 		}
-		if f.loop.draining && f.session.Idle() {
+		if f.loop.draining && f.idle() {
 			f.shutdown()
 			return
 		}
@@ -320,12 +320,20 @@ func (f *flow) gone(e *end, err error) {
 	}
 }
 
+// idle reports whether the session could end here and lose nothing.
+//
+// Without the last condition, a client that reads slowly would get a moment for what is left of an answer, and then not the
+// rest of it.
+func (f *flow) idle() bool {
+	return f.state == running && f.session.Idle() && len(f.client.out) == 0
+}
+
 // sweep ends the session if it has been idle for so long.
 func (f *flow) sweep(now time.Time, limit time.Duration) {
 	if f.moved {
 		f.moved, f.since = false, now
 	}
-	if f.state == running && now.Sub(f.since) >= limit && f.session.Idle() {
+	if now.Sub(f.since) >= limit && f.idle() {
 		f.session.TooIdle()
 		f.leave()
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgproto3/v2"
 	"golang.org/x/sys/unix"
@@ -158,6 +159,50 @@ func TestLastWords(t *testing.T) {
 		}
 		if !bytes.Equal(got, query) || !end {
 			t.Errorf("%d bytes of queries: the server got %d, and the end: %v", len(query), len(got), end)
+		}
+	}
+}
+
+// A client that is still reading an answer is not idle, whatever the session has left to do.
+func TestSlowReaderIsNotIdle(t *testing.T) {
+	for _, why := range []string{"drain", "idle time"} {
+		b := newWorkbench(t)
+		answer := bytesOfMessages(&pgproto3.DataRow{Values: [][]byte{make([]byte, 64<<10)}},
+			&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+		size := 0
+		for len(b.flow.client.out) == 0 {
+			b.write(b.client, bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM items"}))
+			b.turn()
+			b.read(b.server)
+			for rest := answer; len(rest) > 0; {
+				rest = b.write(b.server, rest)
+				b.turn()
+			}
+			size += len(answer)
+		}
+		if !b.flow.session.Idle() {
+			t.Fatal("the session has something left to do")
+		}
+		later := time.Now().Add(2 * time.Hour)
+		if why == "drain" {
+			b.loop.drain()
+		} else {
+			b.flow.moved = false
+			b.flow.sweep(later, time.Hour)
+		}
+		b.loop.tick(later)
+		var got []byte
+		for did, end := true, false; did && !end; {
+			var some []byte
+			some, end = b.read(b.client)
+			got = append(got, some...)
+			did = b.turn() || len(some) > 0
+		}
+		if len(got) < size {
+			t.Errorf("%s: the client got %d bytes of %d", why, len(got), size)
+		}
+		if told := bytes.Contains(got[min(size, len(got)):], []byte("57P01")); told != (why == "drain") {
+			t.Errorf("%s: the end is told: %v", why, told)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (c *conn) sweep(now time.Time, limit time.Duration) {
 	if c.moved {
 		c.moved, c.since = false, now
 	}
-	over := now.Sub(c.since) >= limit && c.session.Idle()
+	over := now.Sub(c.since) >= limit && c.idle()
 	if over {
 		c.session.TooIdle()
 	}

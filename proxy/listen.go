@@ -159,6 +159,9 @@ func (s *Server) serve(ctx, hard context.Context, client net.Conn) {
 		}
 		c.run(hard)
 	}
+	if c.server != nil { // also when the client was gone, or said something wrong, before there was a session
+		_ = c.server.Close()
+	}
 	c.farewell()
 	c.finished()
 }

@@ -351,7 +351,7 @@ func (l *loop) tick(now time.Time) {
 func (l *loop) drain() {
 	l.draining = true
 	for f := range l.flows {
-		if f.session.Idle() {
+		if f.idle() {
 			f.shutdown()
 		}
 	}

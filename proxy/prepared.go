@@ -91,6 +91,16 @@ func (s *Session) sentPrepares(plan *rewrite.Plan) {
 	}
 }
 
+// doubt has what is on its way looked at once it has arrived.
+//
+// Without it, the DELETE of a Parse that was sent before the policy changed would run as it is by a Bind that is sent after.
+func (s *Session) doubt() {
+	for name, p := range s.sendings {
+		p.batch = 0
+		s.sendings[name] = p
+	}
+}
+
 // parsing returns the plan of the last statement of that name that is on its
 // way, or nil. sure says that it will be there when what is sent next is run:
 // a Parse of an earlier batch, or a PREPARE, may yet fail and leave an older
@@ -135,7 +145,7 @@ func (s *Session) check(name string) verdict {
 	s.follow(s.Now())
 	p := s.statements[name]
 	changing := (s.stale || s.reread) && !s.aborted()
-	if !changing && (p == nil || p.names == s.names) {
+	if !changing && (p == nil && !s.blind || p != nil && p.names == s.names) {
 		return fine
 	}
 	// A Parse of that name may be on its way: then that is what will run.

@@ -43,6 +43,7 @@ func (s *Session) reload() {
 	s.begun, s.own = now.Snapshots.changes(s.databaseNow()), 0
 	s.env.Dirty = s.env.Dirty || s.status != 'I' // what ends a transaction that has failed comes before the server can be asked
 	s.named()
+	s.doubt()
 }
 
 // looks reports whether statements have to be looked at. Where nothing is protected they need not be, unless some were

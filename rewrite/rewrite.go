@@ -48,7 +48,7 @@ func Rewrite(sql string, env *Env) *Plan {
 		if mentions {
 			return certain(env, RefuseWhole(sql, newRefusal("too-complex", -1)))
 		}
-		return &Plan{Changes: everything}
+		return &Plan{Changes: everything, Depends: true}
 	}
 	tree, err := parse(sql)
 	if err != nil {
@@ -259,7 +259,7 @@ func unparsed(mentions bool, err error) *Plan {
 		// It never runs, so it changes nothing.
 		return &Plan{Unparsed: true, Fault: err.Error(), Probe: true, Refusal: newRefusal("unparsed", -1)}
 	}
-	return &Plan{Unparsed: true, Fault: err.Error(), Changes: everything}
+	return &Plan{Unparsed: true, Fault: err.Error(), Changes: everything, Depends: true}
 }
 
 // RefuseWhole plans the refusal of a text of which nothing more is known.
