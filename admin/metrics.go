@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -153,7 +154,11 @@ type counters struct {
 	vector   *prometheus.CounterVec
 	size     int      // how many labels the vector has
 	children sync.Map // labels -> prometheus.Counter
+	known    atomic.Int64
 }
+
+// maxSeries bounds the series of one vector, roughly.
+const maxSeries = 2000
 
 func (c *counters) add(l labels, n int64) {
 	if n < 0 { // a counter panics when it is lowered
@@ -162,6 +167,11 @@ func (c *counters) add(l labels, n int64) {
 	if child, ok := c.children.Load(l); ok {
 		child.(prometheus.Counter).Add(float64(n))
 		return
+	}
+	if c.known.Add(1) > maxSeries {
+		// Names of tables come from clients, where a wildcard protects all: one that made tables for ever would have the
+		// metrics grow for ever.
+		l.first = "(other)"
 	}
 	values := []string{valid(l.first), valid(l.second)}
 	child, err := c.vector.GetMetricWithLabelValues(values[:c.size]...)

@@ -154,8 +154,12 @@ func (c *conn) readClient() {
 		if err != nil {
 			c.mu.Lock()
 			ended := c.over
+			waits := !ended && err == io.EOF && c.session.HungUp()
 			c.mu.Unlock()
-			if !ended { // by us, or by the server
+			switch half, ok := c.server.(interface{ CloseWrite() error }); {
+			case waits && ok && c.toServer.flush(c.server) == nil && half.CloseWrite() == nil:
+				<-c.serverDone
+			case !ended: // by us, or by the server
 				c.logLost(err)
 			}
 			return

@@ -23,6 +23,7 @@ type flow struct {
 	state    flowState
 	deadline time.Time // of logging in, or of the farewell
 	asked    time.Time // when the server was sent what it has not answered; zero if it has
+	hungUp   bool      // the client sends nothing more, and waits for an answer
 	moved    bool      // something has come since the last sweep
 	since    time.Time // the last sweep at which something had
 	said     bool      // the client has been sent everything
@@ -96,6 +97,9 @@ func (f *flow) expired() {
 // others had their turn. A read that does not fill the buffer has read all, but
 // not that nothing will follow if the other side has said so (hungUp).
 func (f *flow) readable(e *end, hungUp bool) {
+	if f.hungUp && e == &f.client && f.state == running {
+		return
+	}
 	n, err := receive(e.fd, f.loop.buf)
 	if n == len(f.loop.buf) || n > 0 && hungUp || err == unix.EINTR {
 		f.loop.more(e)
@@ -234,6 +238,12 @@ func (f *flow) settle() {
 	if len(f.server.out) > 0 {
 		server |= unix.EPOLLOUT
 	}
+	if f.hungUp {
+		client &^= unix.EPOLLIN
+		if len(f.server.out) == 0 && !f.session.Held() {
+			_ = unix.Shutdown(f.server.fd, unix.SHUT_WR) // it may be told more than once
+		}
+	}
 	f.loop.watch(&f.client, client)
 	f.loop.watch(&f.server, server)
 }
@@ -309,6 +319,9 @@ func (f *flow) gone(e *end, err error) {
 	case e == &f.server:
 		f.session.ServerGone()
 		f.leave()
+	case err == nil && f.session.HungUp():
+		f.hungUp = true
+		f.settle()
 	default:
 		if err != nil {
 			f.conn.log.Info("client connection lost", "error", err)

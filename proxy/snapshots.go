@@ -105,6 +105,9 @@ func (s *Snapshots) firstTime(database, problem string) bool {
 	if s.said[[2]string{database, problem}] {
 		return false
 	}
+	if len(s.said) >= 10000 { // names of tables are in them, and clients make tables; so it may be said again
+		clear(s.said)
+	}
 	s.said[[2]string{database, problem}] = true
 	return true
 }

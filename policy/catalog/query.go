@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,6 +70,9 @@ func DecodeNames(field []byte) (*Names, error) {
 	n := new(Names)
 	if err := decode(field, n); err != nil {
 		return nil, fmt.Errorf("catalog: the server's answer about names in scope: %w", err)
+	}
+	if n.Path == nil { // an empty search_path still has pg_catalog
+		return nil, errors.New("catalog: the server's answer about names in scope has no path")
 	}
 	return n, nil
 }
