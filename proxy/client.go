@@ -191,6 +191,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("a FunctionCall message without a function"))
 		}
+		s.reload()
 		if s.looks() && runner(oid) {
 			s.clientSink = discard
 			s.sendFunctionRefused()

@@ -58,6 +58,7 @@ func (l *loop) add(c *conn, client, server int) {
 	f := &flow{loop: l, conn: c, session: c.session, since: time.Now()}
 	f.client, f.server = end{flow: f, fd: client}, end{flow: f, fd: server}
 	c.client, c.server = nil, nil
+	defer c.recover(f.close) // the kernel may have no room for more in epoll, and the others go on
 	l.know(&f.client)
 	l.know(&f.server)
 	l.flows[f] = struct{}{}
@@ -204,6 +205,7 @@ func (f *flow) aside(e *end, p []byte) {
 		defer f.conn.recover(func() { f.loop.post(f.close) })
 		ended := f.feed(e, p)
 		f.loop.post(func() {
+			defer f.conn.recover(f.close)
 			if f.state == closed {
 				return
 			}

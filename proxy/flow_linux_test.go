@@ -206,3 +206,33 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 		}
 	}
 }
+
+// A session that the kernel does not watch ends by itself, and not with all others.
+func TestKernelDoesNotWatch(t *testing.T) {
+	b := newWorkbench(t)
+	epoll := b.loop.epoll
+	b.loop.epoll = -1
+	defer func() { b.loop.epoll = epoll }()
+	owner := &Server{observer: silent{}, timing: new(Timing)}
+	owner.clients.Add(1)
+	c := &conn{owner: owner, session: readyTable(t).Session, log: b.flow.conn.log}
+	client, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.loop.add(c, client[0], server[0])
+	for _, fd := range []int{client[1], server[1]} {
+		if _, end := b.read(fd); !end {
+			t.Error("a socket stays open")
+		}
+		_ = unix.Close(fd)
+	}
+	if len(b.loop.flows) != 1 {
+		t.Errorf("%d sessions", len(b.loop.flows))
+	}
+	owner.clients.Wait()
+}

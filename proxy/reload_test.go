@@ -87,3 +87,14 @@ func TestReloadOfWhatCannotBeParsed(t *testing.T) {
 		equal(t, sql[:30], x.atServer(), "P _tombstone|"+sentinelQuery, "E ", "S ")
 	}
 }
+
+// A FunctionCall may run SQL, so it goes by the newest policy as well.
+func TestReloadBeforeFunctionCall(t *testing.T) {
+	x := unprotected(t)
+	x.protect("[{name: public.users}]")
+	queryToXML := []byte{'F', 0, 0, 0, 14, 0, 0, 0x0b, 0x6b, 0, 0, 0, 0, 0, 0}
+	if err := x.FromClient(queryToXML); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "server", x.atServer(), "Q "+sentinelQuery)
+}
