@@ -129,6 +129,9 @@ func (c *conn) run(ctx context.Context) {
 	if !waiting { // the server asked for nothing
 		c.letIn()
 	}
+	if c.owner.Draining() {
+		c.drain()
+	}
 	c.readers.Go(func() { c.readServer(waiting) })
 	c.readClient()
 	c.end()

@@ -26,6 +26,7 @@ const (
 // the server. It reports whether there is a session to drive; if not, all has been said but the client's connection
 // is still to be closed.
 func (c *conn) greet(ctx context.Context) bool {
+	defer c.recover(func() {})
 	_ = c.client.SetDeadline(c.started.Add(c.setup.limits.StartupTime))
 	socket := c.client // what is below TLS, which c.client may become
 	past := context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
