@@ -76,7 +76,7 @@ func NewMetrics(version, commit string) *Metrics {
 			Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds", Help: "When the configuration that is in force was read.",
 		}),
 		rewrite: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "rewrite_seconds", Help: "Time to decide on one statement, and to edit it.",
+			Namespace: namespace, Name: "rewrite_seconds", Help: "Time to decide on one statement, and to edit it; a sample.",
 			Buckets: []float64{1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1},
 		}),
 		parseFailures: counter("parse_failures_total", "Statements that the parser rejected."),

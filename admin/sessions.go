@@ -28,9 +28,9 @@ func (m *Metrics) ReadSessions(s Sessions) {
 		from: s,
 		states: prometheus.NewDesc("tombstone_sessions", "Sessions that have a connection to the server, by what they are doing, as pg_stat_activity has it.",
 			[]string{"state"}, nil),
-		own: prometheus.NewDesc("tombstone_own_seconds", "Time from when bytes were read to when what they led to was written: the latency that the proxy adds, each way.",
+		own: prometheus.NewDesc("tombstone_own_seconds", "Time from when bytes were read to when what they led to was written: the latency that the proxy adds, each way; a sample.",
 			nil, nil),
-		wait: prometheus.NewDesc("tombstone_server_wait_seconds", "Time from when a request was sent to the server to when the first of its answer came.", nil, nil),
+		wait: prometheus.NewDesc("tombstone_server_wait_seconds", "Time from when a request was sent to the server to when the first of its answer came; a sample.", nil, nil),
 		lag:  prometheus.NewDesc("tombstone_loop_lag_seconds", "How late the event loops are, sampled once a second.", nil, nil),
 	})
 }

@@ -126,33 +126,48 @@ func (f *flow) took(e *end, p []byte) {
 	} else {
 		l.fromPeers[0] += len(p)
 	}
+	f.moved = true
 	if f.session.Heavy() {
 		f.aside(e, p)
 		return
 	}
-	f.moved = true
-	begun := time.Now()
-	timing := f.conn.owner.timing
-	if e == &f.server && !f.asked.IsZero() {
-		timing.Wait.Add(begun.Sub(f.asked))
-		f.asked = time.Time{}
-	}
+	begun := f.begin(e)
 	s := f.session
 	s.scratch = &l.scratch
 	s.ToServer.Reset(l.toServer)
 	s.ToClient.Reset(l.toClient)
 	ended := f.feed(e, p)
-	asks := e == &f.client && f.asked.IsZero() && !s.ToServer.Empty()
+	asks := e == &f.client && !s.ToServer.Empty()
 	f.send(&f.server, &s.ToServer)
 	f.send(&f.client, &s.ToClient)
 	l.toServer, l.toClient = reclaim(&s.ToServer), reclaim(&s.ToClient)
 	s.scratch = nil
-	done := time.Now()
-	timing.Own.Add(done.Sub(begun))
-	if asks {
-		f.asked = done
+	if !begun.IsZero() {
+		done := time.Now()
+		f.conn.owner.timing.Own.Add(done.Sub(begun))
+		if asks {
+			f.asked = done
+		}
 	}
 	f.after(ended)
+}
+
+// begin returns when what was read begins to be handled, or the zero time if that is not to be measured. What a client
+// sends is measured now and then, and then so is what the server answers.
+func (f *flow) begin(e *end) (begun time.Time) {
+	switch {
+	case e == &f.server && f.asked.IsZero():
+		return time.Time{}
+	case e == &f.server:
+		begun = time.Now()
+		f.conn.owner.timing.Wait.Add(begun.Sub(f.asked))
+		f.asked = time.Time{}
+		return begun
+	}
+	if f.loop.turns++; f.loop.turns%sampled == 1 && f.asked.IsZero() {
+		return time.Now()
+	}
+	return time.Time{}
 }
 
 func (f *flow) feed(e *end, p []byte) error {

@@ -188,6 +188,8 @@ type loop struct {
 	observer  Observer
 	fromPeers [2]int // bytes read in this round: from clients, from servers
 
+	turns uint64 // times that a client was read from
+
 	buf      []byte // what was read last
 	toServer []byte // lent to the session at work for what it says
 	toClient []byte

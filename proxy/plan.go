@@ -35,7 +35,9 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 		}
 		return nil
 	}
-	s.Observer.Rewrite(s.Now().Sub(now))
+	if s.turns++; s.turns%sampled == 1 {
+		s.Observer.Rewrite(s.Now().Sub(now))
+	}
 	if s.behind && plan.Depends {
 		return rewrite.RefuseWhole(sql, rewrite.Behind())
 	}

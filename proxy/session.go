@@ -61,6 +61,7 @@ type Session struct {
 
 	env     rewrite.Env
 	scratch *rewrite.Scratch
+	turns   uint64    // texts that were planned
 	names   uint64    // grows whenever the names or the Set in env become others
 	stale   bool      // names may have changed since they were read
 	learned time.Time // when they were read last

@@ -43,7 +43,10 @@ func (s *Server) States() map[string]int {
 	return counts
 }
 
-// Timing is how long things take.
+// sampled is how many statements there are to one whose time is taken: to read the clock costs as much as to look a plan up.
+const sampled = 8
+
+// Timing is how long things take, as a sample.
 type Timing struct {
 	Own  Histogram // from when bytes were read to when what they led to was written
 	Wait Histogram // from when a request was sent to the server to when something came back
