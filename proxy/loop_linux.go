@@ -183,7 +183,8 @@ type loop struct {
 	over        bool               // it stops now: who comes is told so
 	stopping    bool
 	stopped     chan struct{}
-	alone       bool // there is one processor for everything
+	hide        int32 // how many loops of the process may wait unseen by the scheduler
+	served      bool  // a socket had something in the last round
 
 	observer  Observer
 	fromPeers [2]int // bytes read in this round: from clients, from servers
@@ -203,7 +204,7 @@ type loop struct {
 
 func (l *loop) open() (err error) {
 	l.flows, l.timed, l.stopped = map[*flow]struct{}{}, map[*flow]struct{}{}, make(chan struct{})
-	l.alone = runtime.GOMAXPROCS(0) == 1
+	l.hide = int32(runtime.GOMAXPROCS(0) / 2)
 	l.buf = make([]byte, loopReadSize)
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
@@ -278,10 +279,12 @@ func (l *loop) read() {
 // round looks at the sockets that are ready, then does what was posted.
 func (l *loop) round(ready []unix.EpollEvent) {
 	woken := false
+	l.served = len(l.unread) > 0
 	for i := range ready {
 		if fd := int(ready[i].Fd); fd == l.wake {
 			woken = true
 		} else if e := l.ends[fd]; e != nil { // else closed a moment ago
+			l.served = true
 			l.handle(e, ready[i].Events)
 		}
 	}
