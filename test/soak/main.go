@@ -122,7 +122,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	fmt.Printf("%s\nafter the load: %s\n", t, after)
-	t.check(memory.verdict())
+	t.check(memory.verdict(o.duration))
 	t.check(chaos.LeftOver(before, after))
 	t.check(verify(ctx, server, books))
 	if len(t.wrong) > 0 {
