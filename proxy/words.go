@@ -14,6 +14,7 @@ var updateWords = []struct{ code, update, delete string }{
 	{"55000", "cannot update view ", "cannot delete from view "},
 	{"55000", "To enable updating the view, provide an INSTEAD OF UPDATE trigger or an unconditional ON UPDATE DO INSTEAD rule.",
 		"To enable deleting from the view, provide an INSTEAD OF DELETE trigger or an unconditional ON DELETE DO INSTEAD rule."},
+	{"55000", "cannot update table ", "cannot delete from table "}, // that has no replica identity
 	{"55000", "cannot update foreign table ", "cannot delete from foreign table "},
 	{"55000", "and publishes updates", "and publishes deletes"},
 	{"55000", "To enable updating the table, set REPLICA IDENTITY using ALTER TABLE.", "To enable deleting from the table, set REPLICA IDENTITY using ALTER TABLE."},

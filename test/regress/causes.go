@@ -141,6 +141,22 @@ var causes = []*Cause{
 		},
 	},
 	{
+		Line: "what COPY copies is a query, so row-level security speaks before the lack of a right",
+		SQL:  `(?s)^copy\b.*\bto\b`,
+		Hard: denied,
+		Soft: `query would be affected by row-level security policy`,
+	},
+	{
+		Line: "a table that publishes updates and has no replica identity takes no ON CONFLICT DO NOTHING, which looks whether a tombstone holds the key",
+		SQL:  `(?s)^insert\b.*on conflict do nothing`,
+		Soft: `cannot update table .* because it does not have a replica identity`,
+	},
+	{
+		Line: "a rule that acts instead of an UPDATE without WHERE acts once for each live row, since the condition on the marker speaks of them",
+		File: "rules",
+		SQL:  `^update rules_base`,
+	},
+	{
 		Line: "a TRUNCATE that buries leaves the table's file and its rows",
 		SQL:  `freeze|pg_relation_size|pg_relation_filenode|relpages|currtid2`,
 	},
