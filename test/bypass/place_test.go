@@ -20,6 +20,7 @@ import (
 
 	"tombstone/config"
 	"tombstone/proxy"
+	"tombstone/test/serve"
 )
 
 // shopTables are protected unless a case says otherwise.
@@ -82,32 +83,11 @@ func startProxy(t *testing.T, r *running, tables string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &journal{}
+	log := &serve.Journal{}
 	o := proxy.From(cfg)
 	o.Listen = config.Address{Network: "tcp", Address: "127.0.0.1:0"}
 	o.CatalogMaxAge, o.Drain, o.Limits.StatementBytes, o.Log = time.Hour, 0, 1<<20, slog.New(slog.NewTextHandler(log, nil))
-	s, err := proxy.Listen(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1) // Serve's own goroutine ends with the context
-	go func() { done <- s.Serve(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Serve: %v", err)
-			}
-		case <-time.After(limit):
-			t.Error("Serve does not return")
-		}
-		if said := log.String(); strings.Contains(said, "internal error") {
-			t.Errorf("the proxy logged an internal error:\n%s", said)
-		}
-	})
-	return s.Addr().String()
+	return serve.InProcess(t, o, log, limit).Addr().String()
 }
 
 // dsn is the address for clients.
@@ -212,22 +192,4 @@ func (p *place) program(t *testing.T, command string) (string, error) {
 		err = fmt.Errorf("%s: %w: %s", words[0], err, bytes.TrimSpace(out))
 	}
 	return string(out), errors.Join(err, walkErr)
-}
-
-// journal keeps what the proxy logs.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.String()
 }

@@ -1,20 +1,18 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"tombstone/cluster"
 	"tombstone/config"
 	"tombstone/proxy"
+	proxies "tombstone/test/serve"
 )
 
 // shopTables is the policy for the shop.
@@ -37,7 +35,7 @@ type front struct {
 	addr    net.Addr
 	server  *proxy.Server
 	options proxy.Options
-	log     *journal
+	log     *proxies.Journal
 	stop    func()
 }
 
@@ -55,36 +53,15 @@ func startBefore(t *testing.T, c *cluster.Cluster, tables string, change func(*p
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &journal{}
+	log := &proxies.Journal{}
 	o := proxy.From(cfg)
 	o.Listen = config.Address{Network: "tcp", Address: "127.0.0.1:0"}
 	o.CatalogMaxAge, o.Drain, o.Literals, o.Log = time.Hour, 0, true, slog.New(slog.NewTextHandler(log, nil))
 	if change != nil {
 		change(&o)
 	}
-	p, err := proxy.Listen(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.Serve(ctx) }()
-	f := &front{addr: p.Addr(), server: p, options: o, log: log}
-	f.stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Serve: %v", err)
-			}
-		case <-time.After(limit / 2):
-			t.Errorf("Serve has not returned %s after its context ended", limit/2)
-		}
-		if said := log.String(); strings.Contains(said, "internal error") {
-			t.Errorf("the proxy logged an internal error:\n%s", said)
-		}
-	})
-	t.Cleanup(f.stop)
+	here := proxies.InProcess(t, o, log, limit/2)
+	f := &front{addr: here.Addr(), server: here.Server, options: o, log: log, stop: here.Stop}
 	return f
 }
 
@@ -95,24 +72,6 @@ func (f *front) dsn(db string) string {
 		return err.Error()
 	}
 	return fmt.Sprintf("host=%s port=%s user=postgres dbname=%s sslmode=disable", host, port, db)
-}
-
-// journal keeps what the proxy logs.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.String()
 }
 
 // environ is this process's environment without what would lead a client of

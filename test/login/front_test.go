@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"tombstone/cluster"
 	"tombstone/config"
 	"tombstone/proxy"
+	"tombstone/test/serve"
 )
 
 // Parts of configurations.
@@ -43,7 +43,7 @@ func verified() string { return "sslmode=verify-full&sslrootcert=" + ca.file }
 type relay struct {
 	*proxy.Server
 	addr *net.TCPAddr
-	log  *journal
+	log  *serve.Journal
 	stop func()
 }
 
@@ -69,34 +69,11 @@ func start(t testing.TB, upstream string, parts ...string) *relay {
 
 func launch(t testing.TB, o proxy.Options) *relay {
 	t.Helper()
-	r := &relay{log: &journal{}}
+	r := &relay{log: &serve.Journal{}}
 	o.Log = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	var err error
-	if r.Server, err = proxy.Listen(o); err != nil {
-		t.Fatal(err)
-	}
+	here := serve.InProcess(t, o, r.log, limit, thePassword, "fragen", "SCRAM-SHA-256$4096")
+	r.Server, r.stop = here.Server, here.Stop
 	r.addr, _ = r.Addr().(*net.TCPAddr)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Serve(ctx) }()
-	r.stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Serve: %v", err)
-			}
-		case <-time.After(limit):
-			t.Errorf("Serve has not returned %s after its context ended", limit)
-		}
-		said := r.log.String()
-		for _, bad := range []string{"internal error", thePassword, "fragen", "SCRAM-SHA-256$4096"} {
-			if strings.Contains(said, bad) {
-				t.Errorf("%q is in the log:\n%s", bad, said)
-			}
-		}
-	})
-	t.Cleanup(r.stop)
 	return r
 }
 
@@ -206,23 +183,3 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
-
-// journal keeps what the proxy logs.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.String()
-}
-
-func (j *journal) has(word string) bool { return strings.Contains(j.String(), word) }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"tombstone/test/serve"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write testdata/matrix.txt anew")
@@ -121,7 +123,7 @@ func reach(client, method, binding string) string {
 }
 
 // attempt is one cell.
-func attempt(t *testing.T, dsn, method, upstream string, log *journal) string {
+func attempt(t *testing.T, dsn, method, upstream string, log *serve.Journal) string {
 	out, said := psql(t, dsn, "SELECT session_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
 	want := method + "_user|" + map[string]string{"plain": "f", "TLS": "t"}[upstream]
 	switch {

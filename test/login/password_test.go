@@ -157,7 +157,7 @@ func TestVerifierCannotBeAsked(t *testing.T) {
 					t.Errorf("psql says %s", said)
 				}
 			}
-			if !r.log.has(c.log) || !r.log.has("level=ERROR") {
+			if !r.log.Has(c.log) || !r.log.Has("level=ERROR") {
 				t.Errorf("no %q in the log:\n%s", c.log, r.log)
 			}
 		})

@@ -62,7 +62,7 @@ func TestPsqlPrompts(t *testing.T) {
 		if !strings.Contains(string(rest), "in as scram_user") {
 			t.Errorf("%s: psql says %q", name, rest)
 		}
-		if r.log.has("level=WARN") || r.log.has("level=ERROR") {
+		if r.log.Has("level=WARN") || r.log.Has("level=ERROR") {
 			t.Errorf("%s: a client that asks its user for the password is no reason to warn\n%s", name, r.log)
 		}
 	}

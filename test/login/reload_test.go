@@ -17,6 +17,8 @@ import (
 	"tombstone/cluster"
 	"tombstone/config"
 	"tombstone/proxy"
+
+	"tombstone/test/serve"
 )
 
 // shown is the certificate that new clients are shown.
@@ -213,7 +215,7 @@ func TestRenewedFiles(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	log := &journal{}
+	log := &serve.Journal{}
 	ended := make(chan struct{})
 	go func() { // ends with the program
 		defer close(ended)
@@ -221,7 +223,7 @@ func TestRenewedFiles(t *testing.T) {
 			_, _ = log.Write([]byte(s.Text() + "\n"))
 		}
 	}()
-	eventually(t, "the program listens", func() bool { return log.has("proxy listens") })
+	eventually(t, "the program listens", func() bool { return log.Has("proxy listens") })
 	host, port, _ := net.SplitHostPort(address)
 	dsn := fmt.Sprintf("host=%s port=%s user=trust_user dbname=postgres sslmode=", host, port)
 	secure, plain := open(t, dsn+"require"), open(t, dsn+"disable")
@@ -237,7 +239,7 @@ func TestRenewedFiles(t *testing.T) {
 	issue("third")
 	eventually(t, "a look at the files renews the certificate", func() bool { return name() == "third" })
 	write("tables: [{name: public.users}]\nlimits: {connections: x}\n")
-	eventually(t, "what is wrong is said", func() bool { return log.has("limits.connections") && log.has("the old one stays in force") })
+	eventually(t, "what is wrong is said", func() bool { return log.Has("limits.connections") && log.Has("the old one stays in force") })
 	write("limits: {connections: 1}\n") // and nothing is protected
 	eventually(t, "the configuration is another", func() bool { return strings.Contains(where(t, dsn), "53300") })
 	for sslmode, conn := range map[string]interface{ IsClosed() bool }{"require": secure, "disable": plain} {
@@ -287,7 +289,7 @@ func TestPeer(t *testing.T) {
 	if out, said := psql(t, dsn+"trust_user", "SELECT 1"); out != "" || !strings.Contains(said, `Peer authentication failed for user "trust_user"`) {
 		t.Errorf("%s %s", out, said)
 	}
-	if !r.log.has(fmt.Sprintf(`the process belongs to \"%s\"`, user)) {
+	if !r.log.Has(fmt.Sprintf(`the process belongs to \"%s\"`, user)) {
 		t.Errorf("the log does not say whose process it was:\n%s", r.log)
 	}
 	// A Unix socket never has TLS, as in PostgreSQL.

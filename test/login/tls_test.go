@@ -154,7 +154,7 @@ func TestCertificateIsTheUser(t *testing.T) {
 			t.Errorf("%s: %s %s, want %s", dsn, out, said, want)
 		}
 	}
-	if !r.log.has(`CN is \"cert_user\"`) {
+	if !r.log.Has(`CN is \"cert_user\"`) {
 		t.Errorf("the log does not say whose certificate it was:\n%s", r.log)
 	}
 }
@@ -261,7 +261,7 @@ func TestHandshakesThatFail(t *testing.T) {
 	if out, said := psql(t, r.to("user=trust_user sslmode=require"), "SELECT 1"); out != "1" {
 		t.Errorf("afterwards: %s", said)
 	}
-	if !r.log.has("took too long to log in") || !r.log.has("TLS handshake failed") {
+	if !r.log.Has("took too long to log in") || !r.log.Has("TLS handshake failed") {
 		t.Errorf("the log does not say so:\n%s", r.log)
 	}
 }

@@ -44,7 +44,7 @@ func TestUpstreamModes(t *testing.T) {
 		if out != c.want && (len(c.want) == 1 || !strings.Contains(said, c.want)) {
 			t.Errorf("%s, %s: %s %s; want %s", c.host, c.params, out, said, c.want)
 		}
-		if strings.Contains(c.params, stranger.crt) && !r.log.has("tls: ") {
+		if strings.Contains(c.params, stranger.crt) && !r.log.Has("tls: ") {
 			t.Errorf("the log does not say why:\n%s", r.log)
 		}
 	}
