@@ -30,7 +30,7 @@ func TestPsqlThroughTheGate(t *testing.T) {
 	postgres := server(t)
 	program, err := exec.LookPath("psql")
 	if err != nil {
-		t.Skip("needs psql")
+		t.Fatal("psql is not in PATH; install PostgreSQL's client programs (Debian: postgresql-client)")
 	}
 	const unusual = "\u00a0Ⅸ\u00ad\ufb01" // SASLprep makes it " IXfi"
 	sql(t, "DROP ROLE IF EXISTS prepared; CREATE ROLE prepared LOGIN PASSWORD '"+unusual+"'")
