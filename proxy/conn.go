@@ -125,13 +125,10 @@ func (c *conn) run(ctx context.Context) {
 	c.since = time.Now()
 	c.owner.threads.add(c)
 	defer c.owner.threads.remove(c)
-	waiting := !c.session.Ready()
-	if !waiting { // the server asked for nothing
-		c.letIn()
-	}
 	if c.owner.Draining() {
 		c.drain()
 	}
+	waiting := !c.session.Ready() // else the server asked for nothing, and greet has let the client in
 	c.readers.Go(func() { c.readServer(waiting) })
 	c.readClient()
 	c.end()
