@@ -3,25 +3,16 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgproto3/v2"
-
 	"tombstone/config"
 	"tombstone/proxy/auth"
 	"tombstone/proxy/wire"
 )
-
-// identity is who logs in to a server when the proxy does it for a client, or for itself.
-type identity struct {
-	user   string
-	secret auth.Secret
-}
 
 // arrival is a connection to a server that has got a startup packet.
 type arrival struct {
@@ -223,87 +214,4 @@ func (a *arrival) listen(p *peer, login *auth.Login, toTheEnd bool) error {
 // frame is a message of which only the body is known.
 func frame(typ byte, body []byte) []byte {
 	return sized(append([]byte{typ, 0, 0, 0, 0}, body...), 0)
-}
-
-// note takes in a ParameterStatus.
-func (r *role) note(name, value string) {
-	switch name {
-	case "in_hot_standby":
-		r.standby = yes(value == "on")
-	case "default_transaction_read_only":
-		r.readOnly = yes(value == "on")
-	}
-}
-
-// roleQuery asks a server older than 14 for what newer ones tell by themselves.
-const roleQuery = "SELECT pg_catalog.pg_is_in_recovery()::text || ' ' || pg_catalog.current_setting('default_transaction_read_only')"
-
-// ask asks for the role, on a connection on which nothing else is on its way.
-func (a *arrival) ask(p *peer) error {
-	if _, err := p.Write(encode(nil, &pgproto3.Query{String: roleQuery})); err != nil {
-		return err
-	}
-	for {
-		typ, raw, err := p.next()
-		if err != nil {
-			return err
-		}
-		switch typ {
-		case 'D':
-			recovery, readOnly, _ := strings.Cut(string(wire.FirstField(raw[wire.HeaderSize:])), " ")
-			a.role = role{standby: yes(recovery == "true"), readOnly: yes(readOnly == "on")}
-		case 'Z':
-			return nil
-		}
-	}
-}
-
-// askRole logs in as upstream says, to find out what a server is. Where that cannot be found out the role is not known; an
-// error is a server that cannot be reached.
-func (d *dialer) askRole(ctx context.Context, h config.Host) (role, error) {
-	as, err := ownIdentity(&d.upstream)
-	if err != nil {
-		return role{}, nil
-	}
-	c, err := d.dial(ctx, h)
-	if err != nil {
-		return role{}, err
-	}
-	defer c.Close()
-	a, err := d.begin(ctx, c, h, ownStartup(&d.upstream), as, "primary") // so that the role is read, whatever it is
-	if err != nil || !a.done {
-		return role{}, nil
-	}
-	_, _ = c.Write(encode(nil, &pgproto3.Terminate{}))
-	return a.role, nil
-}
-
-// ownIdentity is who the proxy is when it logs in for itself.
-func ownIdentity(u *config.Upstream) (*identity, error) {
-	secret, err := auth.ParseSecret(u.Password)
-	if err != nil {
-		return nil, fmt.Errorf("the password of user %q: %w", u.User, err)
-	}
-	return &identity{u.User, secret}, nil
-}
-
-func ownStartup(u *config.Upstream) []byte {
-	params := map[string]string{"user": u.User, "application_name": "tombstone", "client_encoding": "UTF8"}
-	if u.Database != "" {
-		params["database"] = u.Database
-	}
-	return encode(nil, &pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: params})
-}
-
-// serverBinding is what a login can be bound to, nil without TLS or where there is no such thing.
-func serverBinding(c net.Conn) []byte {
-	t, ok := c.(*tls.Conn)
-	if !ok {
-		return nil
-	}
-	binding, err := auth.ChannelBinding(t.ConnectionState().PeerCertificates[0])
-	if err != nil {
-		return nil
-	}
-	return binding
 }

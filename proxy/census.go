@@ -15,23 +15,21 @@ type census struct {
 	databases map[string]int
 }
 
-// tooManyError says that a limit of the proxy's own is reached.
-type tooManyError struct{ message, setting string }
-
-func (e *tooManyError) Error() string { return e.message }
+// full is a limit of the proxy's own that is reached.
+type full struct{ message, setting string }
 
 // admit counts a session that is about to connect to the server, or says which limit forbids it. Who is not admitted has
 // not been counted. The words are the server's (InitPostgres in postinit.c), and whose limit it is.
-func (c *census) admit(l *config.Limits, user, database string) error {
+func (c *census) admit(l *config.Limits, user, database string) *full {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case l.Connections > 0 && c.all >= l.Connections:
-		return &tooManyError{fmt.Sprintf("sorry, too many clients already: the proxy's limit is %d", l.Connections), "limits.connections"}
+		return &full{fmt.Sprintf("sorry, too many clients already: the proxy's limit is %d", l.Connections), "limits.connections"}
 	case l.ConnectionsPerUser > 0 && c.users[user] >= l.ConnectionsPerUser:
-		return &tooManyError{fmt.Sprintf("too many connections for role \"%s\": the proxy's limit is %d", user, l.ConnectionsPerUser), "limits.connections_per_user"}
+		return &full{fmt.Sprintf("too many connections for role \"%s\": the proxy's limit is %d", user, l.ConnectionsPerUser), "limits.connections_per_user"}
 	case l.ConnectionsPerDatabase > 0 && c.databases[database] >= l.ConnectionsPerDatabase:
-		return &tooManyError{fmt.Sprintf("too many connections for database \"%s\": the proxy's limit is %d", database, l.ConnectionsPerDatabase), "limits.connections_per_database"}
+		return &full{fmt.Sprintf("too many connections for database \"%s\": the proxy's limit is %d", database, l.ConnectionsPerDatabase), "limits.connections_per_database"}
 	}
 	if c.users == nil {
 		c.users, c.databases = map[string]int{}, map[string]int{}

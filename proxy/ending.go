@@ -51,15 +51,14 @@ func (s *Session) close(code, message string) {
 
 // fatal tells the client why its session ends.
 func (s *Session) fatal(code, message, hint string) {
-	s.phase = ended
-	s.doomed = true
-	s.ToClient.own = fatalMessage(s.ToClient.copied(), code, message, hint)
+	s.end(&pgproto3.ErrorResponse{Code: code, Message: message, Hint: hint})
 }
 
-func fatalMessage(dst []byte, code, message, hint string) []byte {
-	return encode(dst, &pgproto3.ErrorResponse{
-		Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: code, Message: message, Hint: hint,
-	})
+func (s *Session) end(why *pgproto3.ErrorResponse) {
+	s.phase = ended
+	s.doomed = true
+	why.Severity, why.SeverityUnlocalized = "FATAL", "FATAL"
+	s.ToClient.encode(why)
 }
 
 // encode appends a message of our own making. They are all far below the

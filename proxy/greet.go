@@ -106,11 +106,8 @@ func (c *conn) connect(ctx context.Context) {
 	s := c.session
 	packet := s.ToServer.Take()
 	c.user, c.database = s.params["user"], s.database()
-	if err := c.owner.census.admit(&c.setup.limits, c.user, c.database); err != nil {
-		var full *tooManyError
-		if errors.As(err, &full) {
-			s.fatal("53300", full.Error(), fmt.Sprintf("Raise %s in the proxy's configuration, or use fewer connections.", full.setting))
-		}
+	if full := c.owner.census.admit(&c.setup.limits, c.user, c.database); full != nil {
+		s.fatal("53300", full.message, fmt.Sprintf("Raise %s in the proxy's configuration, or use fewer connections.", full.setting))
 		c.owner.observer.Login("over limit")
 		return
 	}
@@ -138,7 +135,7 @@ func (c *conn) connect(ctx context.Context) {
 		// The server's leg, not the client's: who is to blame is the configuration.
 		c.log.Error("the proxy cannot log in to the server for a client", "user", c.user, "error", refused)
 		c.owner.observer.Login("failed")
-		s.fatalDetail(refused)
+		s.refuse(refused)
 		return
 	}
 	if err != nil {
@@ -165,7 +162,7 @@ func (c *conn) turnAway(err error) {
 	switch {
 	case ok:
 		c.log.Warn("client is not let in", "user", c.user, "reason", refused.Message, "detail", refused.Log)
-		c.session.fatalDetail(refused)
+		c.session.refuse(refused)
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 		c.logLost(err) // psql closes to ask for the password
 		c.session.phase = ended
@@ -195,15 +192,9 @@ func (c *conn) suits(is role) *roleError {
 	return &roleError{host: c.host.Address, role: is, attrs: d.attrs()}
 }
 
-// fatalDetail is fatal with all that a refusal has.
-func (s *Session) fatalDetail(e *auth.Error) {
-	s.fatal(e.Code, e.Message, e.Hint)
-	if e.Detail != "" {
-		s.ToClient.Take()
-		s.ToClient.encode(&pgproto3.ErrorResponse{
-			Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: e.Code, Message: e.Message, Detail: e.Detail, Hint: e.Hint,
-		})
-	}
+// refuse tells the client of a refusal, with all that it has.
+func (s *Session) refuse(e *auth.Error) {
+	s.end(&pgproto3.ErrorResponse{Code: e.Code, Message: e.Message, Detail: e.Detail, Hint: e.Hint})
 }
 
 // sayBoth writes what the session has to say while nobody else writes.

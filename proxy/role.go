@@ -29,6 +29,16 @@ type role struct {
 	readOnly answer // default_transaction_read_only
 }
 
+// note takes in a ParameterStatus.
+func (r *role) note(name, value string) {
+	switch name {
+	case "in_hot_standby":
+		r.standby = yes(value == "on")
+	case "default_transaction_read_only":
+		r.readOnly = yes(value == "on")
+	}
+}
+
 // suits reports whether a server of this role will do, as libpq decides (connectOptions2 and PQconnectPoll in fe-connect.c).
 // A role that is not known will not do.
 func (r role) suits(attrs string) bool {

@@ -41,6 +41,10 @@ func (s *Session) reload() {
 		s.env.Set = now.Policy.Unknown(s.database())
 	}
 	s.begun, s.own = now.Snapshots.changes(s.databaseNow()), 0
+	if s.status != 'I' {
+		// What others changed since the transaction began is not known here. It may not see it, so it is taken for behind.
+		s.begun--
+	}
 	s.env.Dirty = s.env.Dirty || s.status != 'I' // what ends a transaction that has failed comes before the server can be asked
 	s.named()
 	s.doubt()

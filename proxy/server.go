@@ -100,6 +100,7 @@ func (s *Session) login(part *wire.Part) error {
 	case 'Z':
 		if s.suits != nil {
 			if err := s.suits(s.role); err != nil {
+				s.Observer.Login("no server")
 				s.fatal("08006", err.Error(), err.hint())
 				return ErrEnded
 			}

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"context"
-
 	"tombstone/config"
 )
 
@@ -64,19 +62,4 @@ func (s *Server) Reload(o Options) error {
 	s.setup.Store(n)
 	before.gate.close()
 	return nil
-}
-
-// Ping reports whether a server is there: the first error if none is. It does not log in.
-func (s *Server) Ping(ctx context.Context, ping func(ctx context.Context, network, address string) error) error {
-	var first error
-	for _, h := range s.setup.Load().dialer.upstream.Hosts {
-		err := ping(ctx, h.Network, h.Address)
-		if err == nil {
-			return nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return first
 }

@@ -1,6 +1,9 @@
 package proxy
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // State is what a session is doing, in the words of the server's pg_stat_activity.
 func (s *Session) State() string {
@@ -55,3 +58,18 @@ type Timing struct {
 
 // Timing returns the server's histograms, which go on counting.
 func (s *Server) Timing() *Timing { return s.timing }
+
+// Ping reports whether a server is there: the first error if none is. It does not log in.
+func (s *Server) Ping(ctx context.Context, ping func(ctx context.Context, network, address string) error) error {
+	var first error
+	for _, h := range s.setup.Load().dialer.upstream.Hosts {
+		err := ping(ctx, h.Network, h.Address)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
