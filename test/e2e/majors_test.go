@@ -1,14 +1,11 @@
 package e2e
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"os"
 	"testing"
-	"time"
 
 	"tombstone/cluster"
+	"tombstone/test/majors"
 )
 
 // The main path on every other major version: those on this machine, and with
@@ -50,19 +47,7 @@ func TestOtherMajors(t *testing.T) {
 // skips the test where there is none.
 func majorServer(t *testing.T, major int) *cluster.Cluster {
 	t.Helper()
-	p, err := cluster.FindMajor(major)
-	if errors.Is(err, cluster.ErrNotFound) && os.Getenv("TOMBSTONE_TEST_MAJORS") != "" {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		defer cancel()
-		p, err = cluster.Fetch(ctx, os.Stderr, major)
-	}
-	if errors.Is(err, cluster.ErrNotFound) {
-		t.Skipf("PostgreSQL %d is not on this machine", major)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := cluster.Start(t.Context(), cluster.Options{Programs: p}) // which has a limit of its own
+	c, err := cluster.Start(t.Context(), cluster.Options{Programs: majors.Programs(t, major)}) // which has a limit of its own
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tombstone/cluster"
+	"tombstone/test/majors"
 )
 
 // greeting is what a client of that version is told up to its first ReadyForQuery: the negotiation, and the length of its
@@ -67,7 +68,7 @@ func TestNegotiation(t *testing.T) { negotiates(t, server) }
 // PostgreSQL 18 speaks 3.2, whose keys are long.
 func TestNegotiation18(t *testing.T) {
 	t.Parallel()
-	programs := programsOf(t, 18)
+	programs := majors.Programs(t, 18)
 	c := major(t, 18)
 	admin(t, c, roles)
 	negotiates(t, c)
