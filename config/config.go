@@ -24,6 +24,7 @@ type Config struct {
 	Keepalive time.Duration // how long a TCP connection is silent before it is probed, on both sides; default 60 s, 0 is no probes
 	Drain     time.Duration // how long sessions may finish their transactions at a stop; default 30 s, 0 stops them at once
 	Loops     int           // event loops; 0, the default, is to go by the CPUs
+	IOUring   string        // whether the loops use Linux's io_uring: "auto" (default), where the kernel lets them, or "off"
 }
 
 // Log says what the log looks like.
@@ -74,13 +75,14 @@ const (
 	defaultCertificates   = "none"
 	defaultAuthMode       = "pass"
 	defaultClient         = "scram"
+	defaultIOUring        = "auto"
 )
 
 // The fields of each mapping, in the order messages list them.
 var (
 	rootFields = []string{
 		"listen", "upstream", "tls", "auth", "admin", "pprof", "marker", "tables", "bodies", "log", "limits",
-		"keepalive", "drain", "loops", "catalog",
+		"keepalive", "drain", "loops", "io_uring", "catalog",
 	}
 	tlsFields    = []string{"mode", "certificate", "key", "sni", "min_version", "client_ca", "client_certificates"}
 	pairFields   = []string{"certificate", "key"}

@@ -33,6 +33,7 @@ func (d *decoder) config(root *yaml.Node) *Config {
 		Catalog:   Catalog{MaxAge: defaultMaxAge},
 		Keepalive: defaultKeepalive,
 		Drain:     defaultDrain,
+		IOUring:   defaultIOUring,
 	}
 	top, ok := d.mapping(root, "", rootFields)
 	if !ok {
@@ -64,6 +65,7 @@ func (d *decoder) config(root *yaml.Node) *Config {
 	set(d, top, "keepalive", &c.Keepalive, parseKeepalive)
 	set(d, top, "drain", &c.Drain, parseTime("to stop at once"))
 	set(d, top, "loops", &c.Loops, parseLoops)
+	set(d, top, "io_uring", &c.IOUring, oneOf("auto", "off"))
 
 	catalog, _ := d.mapping(top.fields["catalog"], "catalog", catalogFields)
 	set(d, catalog, "max_age", &c.Catalog.MaxAge, parseMaxAge)

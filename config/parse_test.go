@@ -38,6 +38,7 @@ func TestSmallestFileHasAllDefaults(t *testing.T) {
 		Catalog:   Catalog{MaxAge: 30 * time.Second},
 		Keepalive: time.Minute,
 		Drain:     30 * time.Second,
+		IOUring:   "auto",
 	}
 	for _, more := range []string{
 		"", "tables: []\n", "tables:\n", "log:\nlimits: {}\ncatalog: ~\n", "admin: \"\"\n", "tls:\nauth: {}\n", "---\n", "...\n", "# the end",
@@ -87,6 +88,7 @@ limits:
 keepalive: 0
 drain: 0s
 loops: 4
+io_uring: off
 catalog:
   max_age: 5m
 `)
@@ -112,6 +114,7 @@ catalog:
 		},
 		Catalog: Catalog{MaxAge: 5 * time.Minute},
 		Loops:   4,
+		IOUring: "off",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)

@@ -33,10 +33,7 @@ var hidden atomic.Int32
 // wait waits for sockets to be ready, for at most so many milliseconds; -1 for
 // as long as it takes. It returns how many are.
 func (l *loop) wait(events []unix.EpollEvent, timeout int) (int, error) {
-	if !l.served || hidden.Add(1) > l.hide {
-		if l.served {
-			hidden.Add(-1)
-		}
+	if !l.unseen() {
 		return unix.EpollWait(l.epoll, events, timeout)
 	}
 	first := hot
@@ -52,6 +49,19 @@ func (l *loop) wait(events []unix.EpollEvent, timeout int) (int, error) {
 		return int(n), nil
 	}
 	return unix.EpollWait(l.epoll, events, timeout)
+}
+
+// unseen reports whether the next wait may be one that Go's scheduler does not
+// see. If so it counts as one until the caller takes 1 from hidden.
+func (l *loop) unseen() bool {
+	if !l.served {
+		return false
+	}
+	if hidden.Add(1) > l.hide {
+		hidden.Add(-1)
+		return false
+	}
+	return true
 }
 
 // receive reads from a socket that does not block.

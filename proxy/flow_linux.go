@@ -51,7 +51,12 @@ type end struct {
 	out  []byte // what the kernel did not take yet
 	dead bool   // nothing can be written any more
 	more bool   // it is in the loop's list of those to be read again
+	ring ringEnd
 }
+
+// owes reports whether there is something that the kernel has not taken, or may
+// not have.
+func (e *end) owes() bool { return len(e.out) > 0 || e.ring.sending != nil }
 
 // add takes a connection in.
 func (l *loop) add(c *conn, client, server int) {
@@ -98,23 +103,30 @@ func (f *flow) expired() {
 // others had their turn. A read that does not fill the buffer has read all, but
 // not that nothing will follow if the other side has said so (hungUp).
 func (f *flow) readable(e *end, hungUp bool) {
-	if f.hungUp && e == &f.client && f.state == running {
+	if f.early(e) {
 		return
 	}
 	n, err := receive(e.fd, f.loop.buf)
 	if n == len(f.loop.buf) || n > 0 && hungUp || err == unix.EINTR {
 		f.loop.more(e)
 	}
+	if err != unix.EAGAIN && err != unix.EINTR {
+		f.received(e, f.loop.buf[:max(n, 0)], err)
+	}
+}
+
+// received handles what was read, nothing if that was the end.
+func (f *flow) received(e *end, p []byte, err error) {
 	switch {
-	case err == unix.EAGAIN, err == unix.EINTR:
-	case err != nil, n == 0:
+	case f.hungUp && e == &f.client && f.state == running: // it said that it was the end
+	case err != nil, len(p) == 0:
 		f.gone(e, err)
 	case f.state == leaving:
-		if f.heard += n; f.heard > 1<<20 {
+		if f.heard += len(p); f.heard > 1<<20 {
 			f.close()
 		}
 	default:
-		f.took(e, f.loop.buf[:n])
+		f.took(e, p)
 	}
 }
 
@@ -257,7 +269,7 @@ func (f *flow) settle() {
 	}
 	if f.hungUp {
 		client &^= unix.EPOLLIN
-		if len(f.server.out) == 0 && !f.session.Held() {
+		if !f.server.owes() && !f.session.Held() {
 			_ = unix.Shutdown(f.server.fd, unix.SHUT_WR) // it may be told more than once
 		}
 	}
@@ -272,8 +284,11 @@ func (f *flow) send(e *end, o *Output) {
 		return
 	}
 	own, lent := o.Parts()
-	if len(e.out) > 0 {
+	if e.owes() {
 		e.out = append(append(e.out, own...), lent...)
+		return
+	}
+	if r := f.loop.ring; r != nil && f.state == running && r.send(e, own, lent) {
 		return
 	}
 	if len(own) > 0 && len(lent) < copyRather {
@@ -306,6 +321,9 @@ func (f *flow) send(e *end, o *Output) {
 
 // writable goes on with what the kernel did not take.
 func (f *flow) writable(e *end) {
+	if e.ring.sending != nil { // comes first
+		return
+	}
 	n, err := transmit(e.fd, e.out)
 	switch {
 	case err == unix.EAGAIN, err == unix.EINTR:

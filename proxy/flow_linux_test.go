@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"runtime"
 	"testing"
 	"time"
 
@@ -20,11 +21,20 @@ type workbench struct {
 	client, server int
 }
 
-func newWorkbench(t *testing.T) *workbench {
+func newWorkbench(t *testing.T, over string) *workbench {
 	t.Helper()
 	b := &workbench{table: readyTable(t), loop: &loop{observer: silent{}}}
 	if err := b.loop.open(); err != nil {
 		t.Fatal(err)
+	}
+	if over == "io_uring" {
+		var err error
+		if b.loop.ring, err = openRing(); err != nil {
+			t.Skip(err) // a sandbox may forbid it
+		}
+		if err := b.loop.ring.start(b.loop.wake); err != nil {
+			t.Fatal(err)
+		}
 	}
 	owner := &Server{observer: silent{}, timing: new(Timing)}
 	owner.clients.Add(1)
@@ -44,11 +54,24 @@ func newWorkbench(t *testing.T) *workbench {
 	}
 	t.Cleanup(func() {
 		b.flow.close()
-		for _, fd := range []int{b.client, b.server, b.loop.epoll, b.loop.wake} {
-			_ = unix.Close(fd)
+		b.turn()
+		b.loop.shut()
+		_, _ = unix.Close(b.client), unix.Close(b.server)
+		if r := b.loop.ring; r != nil {
+			if len(r.free) != len(r.ends) || r.unsent != [2]int{} {
+				t.Errorf("%d of %d ends, %v sends are still under way", len(r.ends)-len(r.free), len(r.ends), r.unsent)
+			}
+			runtime.UnlockOSThread()
 		}
 	})
 	return b
+}
+
+// overBoth runs a test with a loop over epoll and with one over io_uring.
+func overBoth(t *testing.T, test func(t *testing.T, over string)) {
+	for _, over := range []string{"epoll", "io_uring"} {
+		t.Run(over, func(t *testing.T) { test(t, over) })
+	}
 }
 
 // turn has the loop do all that it can, and reports whether that was anything.
@@ -56,14 +79,10 @@ func (b *workbench) turn() bool {
 	b.t.Helper()
 	events := make([]unix.EpollEvent, 8)
 	for did := false; ; did = true {
-		n, err := unix.EpollWait(b.loop.epoll, events, 0)
-		if err != nil && err != unix.EINTR {
-			b.t.Fatal(err)
-		}
-		if n <= 0 && len(b.loop.unread) == 0 {
+		b.loop.once(events, 0)
+		if !b.loop.served && len(b.loop.unread) == 0 {
 			return did
 		}
-		b.loop.round(events[:max(n, 0)])
 	}
 }
 
@@ -96,8 +115,10 @@ func (b *workbench) write(fd int, p []byte) (rest []byte) {
 
 // A client that does not read makes the server wait, and the proxy keeps no
 // more than it had read at once. When the client reads on, it gets all of it.
-func TestClientThatDoesNotRead(t *testing.T) {
-	b := newWorkbench(t)
+func TestClientThatDoesNotRead(t *testing.T) { overBoth(t, clientThatDoesNotRead) }
+
+func clientThatDoesNotRead(t *testing.T, over string) {
+	b := newWorkbench(t, over)
 	b.write(b.client, bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM items"}))
 	b.turn()
 	if got, _ := b.read(b.server); string(got[5:]) != "SELECT id FROM items\x00" {
@@ -134,10 +155,12 @@ func TestClientThatDoesNotRead(t *testing.T) {
 
 // What a side has sent before it hung up is not lost, and the end is seen,
 // though the kernel tells of both once.
-func TestLastWords(t *testing.T) {
+func TestLastWords(t *testing.T) { overBoth(t, lastWords) }
+
+func lastWords(t *testing.T, over string) {
 	one := bytesOfMessages(&pgproto3.Query{String: "--" + string(bytes.Repeat([]byte("x"), 1024-8))})
 	for _, size := range []int{len(one), loopReadSize, 3 * loopReadSize} {
-		b := newWorkbench(t)
+		b := newWorkbench(t, over)
 		query := bytes.Repeat(one, size/len(one))
 		for rest := query; len(rest) > 0; {
 			rest = b.write(b.client, rest)
@@ -164,9 +187,11 @@ func TestLastWords(t *testing.T) {
 }
 
 // A client that is still reading an answer is not idle, whatever the session has left to do.
-func TestSlowReaderIsNotIdle(t *testing.T) {
+func TestSlowReaderIsNotIdle(t *testing.T) { overBoth(t, slowReaderIsNotIdle) }
+
+func slowReaderIsNotIdle(t *testing.T, over string) {
 	for _, why := range []string{"drain", "idle time"} {
-		b := newWorkbench(t)
+		b := newWorkbench(t, over)
 		answer := bytesOfMessages(&pgproto3.DataRow{Values: [][]byte{make([]byte, 64<<10)}},
 			&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
 		size := 0
@@ -209,7 +234,7 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 
 // A session that the kernel does not watch ends by itself, and not with all others.
 func TestKernelDoesNotWatch(t *testing.T) {
-	b := newWorkbench(t)
+	b := newWorkbench(t, "epoll")
 	epoll := b.loop.epoll
 	b.loop.epoll = -1
 	defer func() { b.loop.epoll = epoll }()

@@ -36,7 +36,7 @@ func (f *flow) gone(e *end, err error) {
 // Without the last condition, a client that reads slowly would get a moment for what is left of an answer, and then not the
 // rest of it.
 func (f *flow) idle() bool {
-	return f.state == running && f.session.Idle() && len(f.client.out) == 0
+	return f.state == running && f.session.Idle() && !f.client.owes()
 }
 
 // sweep ends the session if it has been idle for so long.
@@ -76,17 +76,17 @@ func (f *flow) leave() {
 func (f *flow) partly() {
 	switch {
 	case f.server.fd < 0:
-	case len(f.server.out) > 0 && !f.server.dead:
+	case f.server.owes() && !f.server.dead:
 		f.loop.watch(&f.server, unix.EPOLLOUT)
 	default:
 		f.loop.forget(&f.server)
 	}
 	done := false
 	switch {
-	case f.client.dead, len(f.client.out) == 0 && !f.session.doomed:
+	case f.client.dead, !f.client.owes() && !f.session.doomed:
 		f.loop.watch(&f.client, 0)
 		done = true
-	case len(f.client.out) > 0:
+	case f.client.owes():
 		f.loop.watch(&f.client, unix.EPOLLOUT)
 	case !f.said:
 		f.said = true

@@ -65,7 +65,7 @@ func Listen(o Options) (*Server, error) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 	}
-	loops, err := startLoops(o.Loops, o.Observer)
+	loops, err := startLoops(&o)
 	if err != nil {
 		_ = l.Close()
 		return nil, err

@@ -23,7 +23,8 @@ const (
 // elsewhere.
 type loop struct {
 	epoll, wake int
-	ends        []*end // by descriptor
+	ring        *ring  // nil: epoll tells what is ready
+	ends        []*end // by descriptor, without a ring
 	unread      []*end // those that had more than one read takes
 	flows       map[*flow]struct{}
 	timed       map[*flow]struct{} // those with a deadline
@@ -83,6 +84,12 @@ func (l *loop) post(f func()) bool {
 func (l *loop) run() {
 	defer close(l.stopped)
 	events := make([]unix.EpollEvent, loopEvents)
+	if l.ring != nil {
+		if err := l.ring.start(l.wake); err != nil {
+			l.ring.Close()
+			l.ring = nil // nobody has been taken in yet, and epoll does as well
+		}
+	}
 	ticked := time.Now()
 	for !l.stopping {
 		timeout := -1
@@ -92,11 +99,7 @@ func (l *loop) run() {
 		if len(l.unread) > 0 {
 			timeout = 0
 		}
-		n, err := l.wait(events, timeout)
-		if err != nil && err != unix.EINTR {
-			panic(fmt.Sprintf("epoll_wait: %v", err)) // a descriptor that is not what it was
-		}
-		l.round(events[:max(n, 0)])
+		l.once(events, timeout)
 		if len(l.timed) > 0 {
 			if now := time.Now(); now.Sub(ticked) >= loopTick {
 				ticked = now
@@ -107,7 +110,29 @@ func (l *loop) run() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
+	l.shut()
+}
+
+// shut gives everything back.
+func (l *loop) shut() {
+	if l.ring != nil {
+		l.ring.Close()
+	}
 	_, _ = unix.Close(l.epoll), unix.Close(l.wake)
+}
+
+// once waits, for at most so many milliseconds, then does all that there is to do.
+func (l *loop) once(events []unix.EpollEvent, timeout int) {
+	if l.ring != nil {
+		l.ringWait(timeout)
+		l.ringRound()
+		return
+	}
+	n, err := l.wait(events, timeout)
+	if err != nil && err != unix.EINTR {
+		panic(fmt.Sprintf("epoll_wait: %v", err)) // a descriptor that is not what it was
+	}
+	l.round(events[:max(n, 0)])
 }
 
 // read does what was posted. It comes after the sockets, since it may give a
@@ -136,6 +161,11 @@ func (l *loop) round(ready []unix.EpollEvent) {
 			l.handle(e, ready[i].Events)
 		}
 	}
+	l.finish(woken)
+}
+
+// finish does what comes after the sockets that were ready.
+func (l *loop) finish(woken bool) {
 	if len(l.unread) > 0 {
 		l.readOn()
 	}
@@ -157,18 +187,21 @@ func (l *loop) report() {
 
 // handle looks at a socket that is ready.
 func (l *loop) handle(e *end, events uint32) {
-	defer func() {
-		if r := recover(); r != nil {
-			e.flow.conn.log.Error("internal error, connection closed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			e.flow.close()
-		}
-	}()
+	defer l.rescue(e)
 	const broken = unix.EPOLLHUP | unix.EPOLLERR // reading and writing tell how
 	if e.mask&unix.EPOLLOUT != 0 && events&(unix.EPOLLOUT|broken) != 0 {
 		e.flow.writable(e)
 	}
 	if e.mask&unix.EPOLLIN != 0 && events&(unix.EPOLLIN|broken) != 0 {
 		e.flow.readable(e, events&(unix.EPOLLRDHUP|broken) != 0)
+	}
+}
+
+// rescue keeps a mistake in one session from ending the others. It is deferred.
+func (l *loop) rescue(e *end) {
+	if r := recover(); r != nil {
+		e.flow.conn.log.Error("internal error, connection closed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		e.flow.close()
 	}
 }
 
@@ -187,7 +220,12 @@ func (l *loop) readOn() {
 	n := len(l.unread)
 	for _, e := range l.unread[:n] {
 		e.more = false
-		l.handle(e, unix.EPOLLIN|unix.EPOLLRDHUP)
+		if l.ring == nil {
+			l.handle(e, unix.EPOLLIN|unix.EPOLLRDHUP)
+		} else {
+			l.handle(e, unix.EPOLLIN) // what follows a read that did not fill the buffer is asked for
+			l.ring.ask(e)
+		}
 	}
 	l.unread = l.unread[:copy(l.unread, l.unread[n:])]
 }
@@ -225,6 +263,11 @@ func (l *loop) watch(e *end, mask uint32) {
 	if e.fd < 0 || e.mask == mask {
 		return
 	}
+	if l.ring != nil {
+		e.mask = mask
+		l.ring.ask(e)
+		return
+	}
 	op := unix.EPOLL_CTL_MOD
 	switch {
 	case e.mask == 0:
@@ -238,8 +281,12 @@ func (l *loop) watch(e *end, mask uint32) {
 	e.mask = mask
 }
 
-// know has the loop find an end by its descriptor.
+// know has the loop find an end.
 func (l *loop) know(e *end) {
+	if l.ring != nil {
+		l.ring.know(e)
+		return
+	}
 	for len(l.ends) <= e.fd {
 		l.ends = append(l.ends, nil)
 	}
@@ -251,7 +298,14 @@ func (l *loop) forget(e *end) {
 	if e.fd < 0 {
 		return
 	}
-	l.ends[e.fd] = nil
+	if l.ring != nil {
+		l.ring.forget(e)
+	} else {
+		l.ends[e.fd] = nil
+	}
 	_ = unix.Close(e.fd) // epoll forgets it by itself
 	e.fd, e.mask, e.out = -1, 0, nil
+	if l.ring != nil {
+		l.ring.release(e)
+	}
 }

@@ -25,20 +25,33 @@ type loops struct {
 
 // startLoops starts so many loops; 0 for half the CPUs, since the other half is
 // busy with what the loops hand to the kernel, and -1 for none.
-func startLoops(n int, o Observer) (loops, error) {
+func startLoops(o *Options) (loops, error) {
+	n := o.Loops
 	if n == 0 {
 		n = max(1, runtime.GOMAXPROCS(0)/2)
 	}
+	uses := "io_uring"
+	if o.IOUring == "off" {
+		uses = "epoll"
+	}
 	l := loops{next: new(atomic.Uint32)}
 	for range n {
-		one := &loop{observer: o}
+		one := &loop{observer: o.Observer}
 		if err := one.open(); err != nil {
 			l.stop()
 			return loops{}, fmt.Errorf("start an event loop: %w", err)
 		}
+		if uses == "io_uring" {
+			var err error
+			if one.ring, err = openRing(); err != nil {
+				o.Log.Info("io_uring cannot be had, and epoll does as well but for some CPU", "reason", err)
+				uses = "epoll"
+			}
+		}
 		l.all = append(l.all, one)
 		go one.run()
 	}
+	o.Log.Info("event loops started", "loops", len(l.all), "over", uses)
 	return l, nil
 }
 

@@ -11,7 +11,7 @@ import (
 // every session.
 type loops struct{}
 
-func startLoops(int, Observer) (loops, error) { return loops{}, nil }
+func startLoops(*Options) (loops, error) { return loops{}, nil }
 
 func (loops) endOn(context.Context)          {}
 func (loops) stop()                          {}

@@ -13,6 +13,7 @@ type Options struct {
 	// What only Listen reads.
 	Listen   config.Address
 	Loops    int          // event loops for connections without TLS, where there are any; 0 to choose, -1 for none
+	IOUring  string       // "off" for loops over epoll; else over io_uring, where the kernel lets us
 	Log      *slog.Logger // nil for slog.Default
 	Observer Observer     // nil for none
 
@@ -31,7 +32,7 @@ type Options struct {
 // From returns the options that a configuration asks for, all but Log and Observer.
 func From(c *config.Config) Options {
 	return Options{
-		Listen: c.Listen, Loops: c.Loops, Upstream: c.Upstream, Policy: policy.New(c.Tables, c.Bodies), TLS: c.TLS, Auth: c.Auth, Limits: c.Limits,
+		Listen: c.Listen, Loops: c.Loops, IOUring: c.IOUring, Upstream: c.Upstream, Policy: policy.New(c.Tables, c.Bodies), TLS: c.TLS, Auth: c.Auth, Limits: c.Limits,
 		CatalogMaxAge: c.Catalog.MaxAge, Keepalive: c.Keepalive, Drain: c.Drain, Literals: c.Log.Literals,
 	}
 }

@@ -122,6 +122,7 @@ func restartOnly(before, now *config.Config) []string {
 		{"admin", before.Admin != now.Admin},
 		{"pprof", before.PProf != now.PProf},
 		{"loops", before.Loops != now.Loops},
+		{"io_uring", before.IOUring != now.IOUring},
 		{"log.format", before.Log.Format != now.Log.Format},
 	} {
 		if s.differs {

@@ -1,0 +1,288 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"tombstone/proxy/uring"
+)
+
+// What a loop keeps ready for io_uring.
+const (
+	ringEntries = 256      // operations handed over at a time
+	ringBuffers = 256      // receives that can be done and not yet looked at
+	ringBuffer  = 16 << 10 // bytes of each; only what is used takes memory
+	ringArena   = 256 << 10
+)
+
+// ring has a loop told by io_uring what epoll would tell it, and more than
+// told: what a socket receives comes with it, and what is sent in a round goes
+// with the next wait. So a round is one system call, however many sockets had
+// something, where epoll takes one and two more for each.
+//
+// Everything large goes the other way, by system calls of its own: it would
+// have to be copied, and gains nothing.
+type ring struct {
+	*uring.Ring
+	ends []*end   // by number, which an operation bears; nil if free
+	free []uint32 // numbers that can be used again
+
+	// What is to be sent stays in place until the kernel has it, while more is put in the other one.
+	arenas  [2][]byte
+	filling int
+	unsent  [2]int // sends of each arena whose outcome has not been seen
+}
+
+// ringEnd is what an end has with its loop's ring.
+type ringEnd struct {
+	number  uint32
+	known   bool
+	hears   bool   // a receive is under way
+	polls   bool   // it will be told when it can write
+	sending []byte // what has been asked to be sent, in an arena
+	arena   int    // which
+
+	early    []byte // what was received while nobody wanted it
+	earlyEnd error  // io.EOF, or how receiving failed
+}
+
+// The kinds of operations. An operation's data is its kind and an end's number.
+const (
+	opReceive uint64 = iota
+	opSend
+	opWritable
+	opWake
+)
+
+func openRing() (*ring, error) {
+	u, err := uring.New(ringEntries, ringBuffers, ringBuffer)
+	if err != nil {
+		return nil, err
+	}
+	return &ring{Ring: u, arenas: [2][]byte{make([]byte, 0, ringArena), make([]byte, 0, ringArena)}}, nil
+}
+
+// start makes the calling goroutine the one that uses the ring.
+func (r *ring) start(wake int) error {
+	runtime.LockOSThread()
+	if err := r.Enable(); err != nil {
+		return err
+	}
+	r.Poll(wake, unix.POLLIN, opWake<<32)
+	return nil
+}
+
+func (r *ring) know(e *end) {
+	if n := len(r.free); n > 0 {
+		e.ring.number, r.free = r.free[n-1], r.free[:n-1]
+	} else {
+		e.ring.number = uint32(len(r.ends))
+		r.ends = append(r.ends, nil)
+	}
+	r.ends[e.ring.number] = e
+	e.ring.known = true
+}
+
+// forget has what is under way end soon, before its descriptor is closed: what
+// was not handed over yet would go to whoever gets the descriptor next, and what
+// was keeps the socket open.
+func (r *ring) forget(e *end) {
+	if r.Pending() {
+		r.Submit()
+	}
+	if e.ring.hears || e.ring.polls {
+		_ = unix.Shutdown(e.fd, unix.SHUT_RDWR)
+	}
+	e.ring.early, e.ring.earlyEnd = nil, nil
+}
+
+// release gives the number of an end that is closed to others once nothing of
+// it is under way.
+func (r *ring) release(e *end) {
+	if e.fd < 0 && e.ring.known && !e.ring.hears && !e.ring.polls && e.ring.sending == nil {
+		e.ring.known = false
+		r.ends[e.ring.number] = nil
+		r.free = append(r.free, e.ring.number)
+	}
+}
+
+// ask asks for what an end waits for and has not asked for yet.
+func (r *ring) ask(e *end) {
+	if e.fd < 0 {
+		return
+	}
+	if e.mask&unix.EPOLLIN != 0 && !e.ring.hears && !e.more {
+		if e.ring.early != nil || e.ring.earlyEnd != nil {
+			e.flow.loop.more(e)
+		} else {
+			e.ring.hears = true
+			r.Receive(e.fd, opReceive<<32|uint64(e.ring.number))
+		}
+	}
+	if e.mask&unix.EPOLLOUT != 0 && !e.ring.polls {
+		e.ring.polls = true
+		r.Ring.Poll(e.fd, unix.POLLOUT, opWritable<<32|uint64(e.ring.number))
+	}
+}
+
+// send has something sent with the next wait. It reports false if that has to
+// be done at once.
+func (r *ring) send(e *end, own, lent []byte) bool {
+	a := &r.arenas[r.filling]
+	if size := len(own) + len(lent); size > copyRather || size > cap(*a)-len(*a) {
+		return false
+	}
+	start := len(*a)
+	*a = append(append(*a, own...), lent...)
+	e.ring.sending, e.ring.arena = (*a)[start:len(*a):len(*a)], r.filling
+	r.unsent[r.filling]++
+	r.Ring.Send(e.fd, e.ring.sending, opSend<<32|uint64(e.ring.number))
+	return true
+}
+
+// turn empties the arena that is not in use any more, and has the next sends
+// put there.
+func (r *ring) turn() {
+	if other := 1 - r.filling; r.unsent[other] == 0 {
+		r.arenas[other], r.filling = r.arenas[other][:0], other
+	}
+}
+
+// ringWait waits, in the way that wait describes.
+func (l *loop) ringWait(timeout int) {
+	raw := l.unseen()
+	first := timeout
+	if raw && timeout != 0 {
+		first = hot
+	}
+	err := l.ring.Enter(first, raw)
+	if raw {
+		hidden.Add(-1)
+	}
+	if err == nil && first != timeout && !l.ring.Ready() {
+		err = l.ring.Enter(timeout, false)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("io_uring_enter: %v", err)) // the ring is not what it was
+	}
+	l.ring.turn()
+}
+
+// ringRound is round with what the ring tells.
+func (l *loop) ringRound() {
+	woken := false
+	l.served = len(l.unread) > 0
+	for {
+		c, ok := l.ring.Next()
+		if !ok {
+			break
+		}
+		if c.Data>>32 == opWake {
+			woken = true
+			continue
+		}
+		l.served = true
+		l.completed(l.ring.ends[uint32(c.Data)], c)
+	}
+	l.finish(woken)
+	if woken {
+		l.ring.Poll(l.wake, unix.POLLIN, opWake<<32)
+	}
+}
+
+// completed looks at an operation that is over.
+func (l *loop) completed(e *end, c uring.Completion) {
+	defer l.rescue(e)
+	defer l.ring.Done(c)
+	f := e.flow
+	switch c.Data >> 32 {
+	case opReceive:
+		e.ring.hears = false
+		var err error
+		if c.Err != 0 {
+			err = c.Err
+		}
+		switch {
+		case e.fd < 0:
+		case err == unix.ENOBUFS, err == unix.EAGAIN, err == unix.EINTR:
+			l.more(e)
+		case e.mask&unix.EPOLLIN == 0:
+			e.ring.early = append([]byte(nil), l.ring.Bytes(c)...)
+			if c.Result <= 0 {
+				e.ring.early, e.ring.earlyEnd = nil, endOf(err)
+			}
+		default:
+			if l.ring.Full(c) {
+				l.more(e)
+			}
+			f.received(e, l.ring.Bytes(c), err)
+		}
+	case opSend:
+		p := e.ring.sending
+		e.ring.sending = nil
+		l.ring.unsent[e.ring.arena]--
+		if e.fd >= 0 {
+			f.sent(e, p, c)
+		}
+	case opWritable:
+		e.ring.polls = false
+		if e.fd >= 0 && e.mask&unix.EPOLLOUT != 0 {
+			f.writable(e)
+		}
+	}
+	if e.fd < 0 {
+		l.ring.release(e)
+	} else {
+		l.ring.ask(e)
+	}
+}
+
+func endOf(err error) error {
+	if err == nil {
+		return io.EOF
+	}
+	return err
+}
+
+// early gives the session what was received while nobody wanted it, and
+// reports whether there was anything.
+func (f *flow) early(e *end) bool {
+	p, err := e.ring.early, e.ring.earlyEnd
+	e.ring.early, e.ring.earlyEnd = nil, nil
+	switch {
+	case err == io.EOF:
+		f.received(e, nil, nil)
+	case p != nil || err != nil:
+		f.received(e, p, err)
+	default:
+		return false
+	}
+	return true
+}
+
+// sent goes on when what was to be sent has been, or not all of it.
+func (f *flow) sent(e *end, p []byte, c uring.Completion) {
+	switch c.Err {
+	case 0:
+		p = p[c.Result:]
+	case unix.EAGAIN, unix.EINTR:
+	default:
+		f.conn.log.Debug("write", "error", error(c.Err))
+		e.dead, e.out, p = true, nil, nil
+	}
+	if len(p) > 0 {
+		e.out = append(append([]byte(nil), p...), e.out...)
+	}
+	switch {
+	case f.state == away: // when it comes back
+	case len(e.out) > 0:
+		f.writable(e)
+	case f.state == leaving:
+		f.partly()
+	case f.state == running && (e.dead || f.hungUp || f.loop.draining):
+		f.after(nil)
+	}
+}
