@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"tombstone/cluster"
 )
@@ -23,6 +25,7 @@ type Stage struct {
 	pgbench  string
 	folder   string
 	dog      *watchdog
+	huge     bool           // the server's shared memory is in huge pages
 	logins   map[string]int // see loginsOf
 	fake     *child         // the server of the idle connections; nil until it is needed
 }
@@ -63,7 +66,7 @@ func newStage(ctx context.Context, o Options) (*Stage, error) {
 		return s, err
 	}
 	say("starting PostgreSQL " + s.programs.Version)
-	if s.cluster, err = cluster.Start(ctx, cluster.Options{Programs: s.programs, Settings: settings}); err != nil {
+	if err := s.startServer(ctx, say); err != nil {
 		return s, err
 	}
 	if err := s.load(ctx); err != nil {
@@ -84,6 +87,34 @@ func newStage(ctx context.Context, o Options) (*Stage, error) {
 	}
 	s.Machine = describe(ctx, s)
 	return s, nil
+}
+
+// startServer starts PostgreSQL, with its shared memory in huge pages where they can be had. Every session has a new server process,
+// which with pages of 4 KiB meets a page fault for each of tens of thousands that it touches: with many clients that is most of what it
+// does for the first 20 seconds, and hides what a proxy costs.
+func (s *Stage) startServer(ctx context.Context, say func(string)) error {
+	start := func(hugePages string) (err error) {
+		all := maps.Clone(settings)
+		all["huge_pages"] = hugePages
+		s.cluster, err = cluster.Start(ctx, cluster.Options{Programs: s.programs, Settings: all})
+		return err
+	}
+	made, err := reserveHugePages(sharedMemory)
+	if err == nil {
+		if err := s.dog.owe(made); err != nil {
+			return errors.Join(err, returnHugePages(made))
+		}
+		// It may still not start, for example where a container may not have them.
+		if err = start("on"); err == nil || ctx.Err() != nil {
+			s.huge = err == nil
+			return err
+		}
+	}
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	note := "The server has no huge pages, so figures with many clients include the page faults of new server processes (" + reason + ")."
+	s.Notes = append(s.Notes, note)
+	say(note)
+	return start("off")
 }
 
 // load makes pgbench's tables, and the column that the policy needs.
