@@ -25,9 +25,8 @@ type Stage struct {
 	pgbench  string
 	folder   string
 	dog      *watchdog
-	huge     bool           // the server's shared memory is in huge pages
-	logins   map[string]int // see loginsOf
-	fake     *child         // the server of the idle connections; nil until it is needed
+	huge     bool   // the server's shared memory is in huge pages
+	fake     *child // the server of the idle connections; nil until it is needed
 }
 
 // settings of the server: everything in memory, nothing on its own at some moment. cluster turns fsync off.
@@ -39,7 +38,7 @@ var settings = map[string]string{
 
 // newStage starts everything. Close ends what was started, whatever the error.
 func newStage(ctx context.Context, o Options) (*Stage, error) {
-	s := &Stage{Options: o, logins: map[string]int{}}
+	s := &Stage{Options: o}
 	say := func(what string) { fmt.Fprintln(os.Stderr, what) }
 	// A proxy has two files for each idle connection, and a few of its own.
 	if err := raiseFiles(uint64(2*o.Idle + 500)); err != nil {
@@ -122,7 +121,7 @@ func (s *Stage) load(ctx context.Context) error {
 	if _, err := s.cluster.Psql(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
 		return err
 	}
-	if _, err := s.runPgbench(ctx, s.cluster.Port, "-i", "-q", "-s", strconv.Itoa(s.Options.Scale)); err != nil {
+	if err := s.runPgbench(ctx, s.cluster.Port, "-i", "-q", "-s", strconv.Itoa(s.Options.Scale)); err != nil {
 		return err
 	}
 	return s.sql(ctx, `ALTER TABLE pgbench_accounts ADD COLUMN deleted_at timestamptz;
