@@ -31,7 +31,7 @@ type Kind struct {
 }
 
 var (
-	pgbenchKind = &Kind{"transactions per second", "a million statements", func(o Options) int { return (warmUp+o.Seconds)*1000 + 500 }}
+	pgbenchKind = &Kind{"transactions per second", "a million statements", func(o Options) int { return (warmUp(1)+o.Seconds)*1000 + 800 }}
 	bulkKind    = &Kind{"MB/s", "a GB", func(o Options) int { return 2 * max(o.BulkMB, o.CopyInMB) }}
 	connectKind = &Kind{"sessions per second", "a thousand sessions", func(o Options) int { return o.Seconds * 1000 }}
 	idleKind    = &Kind{"", "", func(o Options) int { return o.Idle + 2*int(o.quiet().Milliseconds()) }}
@@ -120,7 +120,7 @@ func (r *Results) broke(format string, args ...any) {
 func (r *Results) greet(ctx context.Context, s *Stage) {
 	for _, t := range s.Targets {
 		limited, cancel := context.WithTimeout(ctx, patience)
-		if _, err := s.runPgbench(limited, t.Port, "-n", "-S", "-c", "8", "-j", "2", "-t", "250"); err != nil && ctx.Err() == nil {
+		if err := s.runPgbench(limited, t.Port, "-n", "-S", "-c", "8", "-j", "2", "-t", "250"); err != nil && ctx.Err() == nil {
 			r.broke("first contact, %s: %v", t.Name, err)
 		}
 		cancel()

@@ -24,8 +24,13 @@
 //
 // Rounds are the outermost loop. In each, all targets do a cell one right after the other, in an order that turns, so that a noisy
 // minute hits all. A figure is the median of its rounds. A ratio is the median of the rounds' own ratios, so it need not be the ratio of
-// two medians, and is steadier than that. A proxy's CPU is user and system time of its process. pgbench's
-// logins and its first second do not count: PgBouncer's server connections are warm from the round before, those of others are new.
+// two medians, and is steadier than that. A proxy's CPU is user and system time of its process.
+//
+// What must differ between targets is the proxy, not the server behind it. So for pgbench every client has a server process that is new:
+// PgBouncer, which keeps its server connections, is started anew for every figure, and opens as many as there are clients before they
+// come. The server's shared memory is in huge pages where root can reserve them, or enough are free (hugepages.go, stage.go); else a new
+// process spends its first seconds on page faults, and the report says so. What counts begins after 2 to 4 seconds, and only once the server
+// itself says that all clients are at work (window.go). Throughput, latency and CPU are of the same seconds.
 //
 // # What it does not say
 //
@@ -36,8 +41,8 @@
 //
 // # What may never happen
 //
-// A leftover: a watchdog (watchdog.go) ends every child and removes the folder of this run even if this process is killed. A
-// status other than 0 because of a figure: only something that broke is an error.
+// A leftover: a watchdog (watchdog.go) ends every child, gives huge pages back and removes the folder of this run even if this process is
+// killed. A figure of a run in which nothing was done. A status other than 0 because of a figure: only something that broke is an error.
 //
 // # Debugging
 //

@@ -14,11 +14,12 @@ type Machine struct {
 	CPU      string            `json:"cpu"`
 	CPUs     int               `json:"cpus"`
 	System   string            `json:"system"`
+	Huge     bool              `json:"huge_pages"` // of the server's shared memory
 	Versions map[string]string `json:"versions"`
 }
 
 func describe(ctx context.Context, s *Stage) Machine {
-	m := Machine{CPU: runtime.GOARCH, CPUs: runtime.NumCPU(), System: runtime.GOOS, Versions: map[string]string{
+	m := Machine{CPU: runtime.GOARCH, CPUs: runtime.NumCPU(), System: runtime.GOOS, Huge: s.huge, Versions: map[string]string{
 		"PostgreSQL": s.programs.Version, "Go": strings.TrimPrefix(runtime.Version(), "go"),
 	}}
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -76,6 +77,9 @@ func (m Machine) String() string {
 		if v := m.Versions[name]; v != "" {
 			versions = append(versions, name+" "+v)
 		}
+	}
+	if m.Huge {
+		versions = append(versions, "huge pages")
 	}
 	return fmt.Sprintf("%d x %s, %s. %s.", m.CPUs, m.CPU, m.System, strings.Join(versions, ", "))
 }

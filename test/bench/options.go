@@ -36,7 +36,7 @@ func parseOptions(args []string) (Options, error) {
 	var o Options
 	var cells, targets string
 	f := flag.NewFlagSet("bench", flag.ExitOnError)
-	f.IntVar(&o.Seconds, "seconds", 3, "how long pgbench runs for one figure, in seconds, after one to warm up; connect too")
+	f.IntVar(&o.Seconds, "seconds", 3, "how long one figure of pgbench takes, in seconds, after 2 to 4 to warm up; one of connect too")
 	f.IntVar(&o.Rounds, "rounds", 5, "how often everything is measured; figures are medians")
 	f.IntVar(&o.BulkMB, "bulk", 1000, "how much copy-out and wide-select read, in MB")
 	f.IntVar(&o.CopyInMB, "copy-in", 256, "how much copy-in writes, in MB")

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"tombstone/cluster"
 )
@@ -23,8 +25,8 @@ type Stage struct {
 	pgbench  string
 	folder   string
 	dog      *watchdog
-	logins   map[string]int // see loginsOf
-	fake     *child         // the server of the idle connections; nil until it is needed
+	huge     bool   // the server's shared memory is in huge pages
+	fake     *child // the server of the idle connections; nil until it is needed
 }
 
 // settings of the server: everything in memory, nothing on its own at some moment. cluster turns fsync off.
@@ -36,7 +38,7 @@ var settings = map[string]string{
 
 // newStage starts everything. Close ends what was started, whatever the error.
 func newStage(ctx context.Context, o Options) (*Stage, error) {
-	s := &Stage{Options: o, logins: map[string]int{}}
+	s := &Stage{Options: o}
 	say := func(what string) { fmt.Fprintln(os.Stderr, what) }
 	// A proxy has two files for each idle connection, and a few of its own.
 	if err := raiseFiles(uint64(2*o.Idle + 500)); err != nil {
@@ -63,7 +65,7 @@ func newStage(ctx context.Context, o Options) (*Stage, error) {
 		return s, err
 	}
 	say("starting PostgreSQL " + s.programs.Version)
-	if s.cluster, err = cluster.Start(ctx, cluster.Options{Programs: s.programs, Settings: settings}); err != nil {
+	if err := s.startServer(ctx, say); err != nil {
 		return s, err
 	}
 	if err := s.load(ctx); err != nil {
@@ -86,12 +88,40 @@ func newStage(ctx context.Context, o Options) (*Stage, error) {
 	return s, nil
 }
 
+// startServer starts PostgreSQL, with its shared memory in huge pages where they can be had. Every session has a new server process,
+// which with pages of 4 KiB meets a page fault for each of tens of thousands that it touches: with many clients that is most of what it
+// does for the first 20 seconds, and hides what a proxy costs.
+func (s *Stage) startServer(ctx context.Context, say func(string)) error {
+	start := func(hugePages string) (err error) {
+		all := maps.Clone(settings)
+		all["huge_pages"] = hugePages
+		s.cluster, err = cluster.Start(ctx, cluster.Options{Programs: s.programs, Settings: all})
+		return err
+	}
+	made, err := reserveHugePages(sharedMemory)
+	if err == nil {
+		if err := s.dog.owe(made); err != nil {
+			return errors.Join(err, returnHugePages(made))
+		}
+		// It may still not start, for example where a container may not have them.
+		if err = start("on"); err == nil || ctx.Err() != nil {
+			s.huge = err == nil
+			return err
+		}
+	}
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	note := "The server has no huge pages, so figures with many clients include the page faults of new server processes (" + reason + ")."
+	s.Notes = append(s.Notes, note)
+	say(note)
+	return start("off")
+}
+
 // load makes pgbench's tables, and the column that the policy needs.
 func (s *Stage) load(ctx context.Context) error {
 	if _, err := s.cluster.Psql(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
 		return err
 	}
-	if _, err := s.runPgbench(ctx, s.cluster.Port, "-i", "-q", "-s", strconv.Itoa(s.Options.Scale)); err != nil {
+	if err := s.runPgbench(ctx, s.cluster.Port, "-i", "-q", "-s", strconv.Itoa(s.Options.Scale)); err != nil {
 		return err
 	}
 	return s.sql(ctx, `ALTER TABLE pgbench_accounts ADD COLUMN deleted_at timestamptz;

@@ -35,6 +35,7 @@ type Target struct {
 // Proxy is a program that stands before a server.
 type Proxy struct {
 	Name    string
+	pools   bool // keeps its server connections when clients leave
 	prepare func(folder string, port, upstream, clients int) (*exec.Cmd, error)
 }
 
@@ -45,6 +46,23 @@ func (p *Proxy) start(ctx context.Context, s *Stage, name string, upstream, clie
 		return nil, err
 	}
 	return startChild(ctx, s.dog, folder, name, func(port int) (*exec.Cmd, error) { return p.prepare(folder, port, upstream, clients) })
+}
+
+// refill returns the target with new server processes, as every other target has them for every run: those of the run before have all that
+// a new one must look up and map first, so it would not be the proxies that differ. A pooler opens one server connection after the other;
+// among clients at work that takes 20 seconds for 128, so all are there, and idle, before. The child is to be stopped afterwards.
+func (t *Target) refill(ctx context.Context, s *Stage, clients int) (*Target, error) {
+	child, err := t.proxy.start(ctx, s, t.Name+"-refilled", s.cluster.Port, benchClients)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := openIdle(ctx, child.Port, (clients+workers-1)/workers)
+	closeAll(sessions)
+	if err != nil {
+		child.stop()
+		return nil, explain(err, child)
+	}
+	return &Target{Name: t.Name, Port: child.Port, proxy: t.proxy, child: child}, nil
 }
 
 // proxies are the targets besides direct that the flags ask for and this host has.
@@ -76,7 +94,7 @@ func (s *Stage) proxies(ctx context.Context, say func(string)) ([]*Proxy, error)
 		all = append(all, tombstoneProxy(name, program))
 	}
 	if wanted(relayed) {
-		all = append(all, &Proxy{relayed, func(_ string, port, upstream, _ int) (*exec.Cmd, error) {
+		all = append(all, &Proxy{relayed, false, func(_ string, port, upstream, _ int) (*exec.Cmd, error) {
 			return self("relay", strconv.Itoa(port), strconv.Itoa(upstream))
 		}})
 	}
@@ -108,7 +126,7 @@ func pgbouncerProxy() (*Proxy, error) {
 		return nil, errors.New("PgBouncer is not installed, so there is no column for it and no figure to hold tombstone against; " +
 			"on Debian, as root: apt-get install pgbouncer")
 	}
-	return &Proxy{pgbouncer, func(folder string, port, upstream, clients int) (*exec.Cmd, error) {
+	return &Proxy{pgbouncer, true, func(folder string, port, upstream, clients int) (*exec.Cmd, error) {
 		users, config := filepath.Join(folder, "users.txt"), filepath.Join(folder, "pgbouncer.ini")
 		text := fmt.Appendf(nil, bouncerConfig, upstream, port, users, clients)
 		if err := errors.Join(os.WriteFile(users, []byte(`"`+role+`" ""`+"\n"), 0o644), os.WriteFile(config, text, 0o644)); err != nil {
@@ -148,7 +166,7 @@ tables:
 `
 
 func tombstoneProxy(name, program string) *Proxy {
-	return &Proxy{name, func(folder string, port, upstream, _ int) (*exec.Cmd, error) {
+	return &Proxy{name, false, func(folder string, port, upstream, _ int) (*exec.Cmd, error) {
 		config := filepath.Join(folder, "tombstone.yaml")
 		if err := os.WriteFile(config, fmt.Appendf(nil, tombstoneConfig, port, upstream), 0o644); err != nil {
 			return nil, err

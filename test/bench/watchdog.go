@@ -14,8 +14,9 @@ import (
 	"syscall"
 )
 
-// watchdog is told of every child. It outlives this process by a moment if that dies without goodbye, to end what would
-// otherwise live on, and to remove the folder of the run. PostgreSQL has one of its own, see package cluster.
+// watchdog is told of every child, and of huge pages. It outlives this process by a moment, also if that dies without goodbye, to end
+// what would otherwise live on, to give the pages back and to remove the folder of the run. PostgreSQL has one of its own, see package
+// cluster.
 type watchdog struct {
 	cmd  *exec.Cmd
 	mu   sync.Mutex
@@ -41,16 +42,19 @@ func startWatchdog(folder string) (*watchdog, error) {
 func (w *watchdog) guard(pid int) error  { return w.tell('+', pid) }
 func (w *watchdog) forget(pid int) error { return w.tell('-', pid) }
 
-func (w *watchdog) tell(what byte, pid int) error {
+// owe says how many huge pages are to be given back at the end.
+func (w *watchdog) owe(pages int) error { return w.tell('h', pages) }
+
+func (w *watchdog) tell(what byte, n int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, err := fmt.Fprintf(w.pipe, "%c%d\n", what, pid); err != nil {
+	if _, err := fmt.Fprintf(w.pipe, "%c%d\n", what, n); err != nil {
 		return fmt.Errorf("tell the watchdog: %w", err)
 	}
 	return nil
 }
 
-// close ends the watchdog, and with it whatever child and folder is left.
+// close ends the watchdog, and with it whatever child, page and folder is left.
 func (w *watchdog) close() error {
 	return errors.Join(w.pipe.Close(), w.cmd.Wait())
 }
@@ -58,25 +62,29 @@ func (w *watchdog) close() error {
 func watchdogRole(args []string) error {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
 	alive := map[int]bool{}
+	var pages int
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		pid, err := strconv.Atoi(strings.TrimLeft(lines.Text(), "+-"))
+		n, err := strconv.Atoi(strings.TrimLeft(lines.Text(), "+-h"))
 		if err != nil {
 			return err
 		}
-		alive[pid] = lines.Text()[0] == '+'
+		if what := lines.Text()[0]; what == 'h' {
+			pages = n
+		} else {
+			alive[n] = what == '+'
+		}
 	}
 	for pid, is := range alive {
 		if is {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // fails only when it is gone
 		}
 	}
+	err := returnHugePages(pages)
 	for _, folder := range args {
-		if err := os.RemoveAll(folder); err != nil {
-			return err
-		}
+		err = errors.Join(err, os.RemoveAll(folder))
 	}
-	return nil
+	return err
 }
 
 // self prepares this program in one of its roles. Ctrl-C is for us, so it gets a process group of its own.
