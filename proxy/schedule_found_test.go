@@ -95,3 +95,18 @@ func TestCopySentWholeLeavesNoBatch(t *testing.T) {
 	x.server(&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, &pgproto3.CopyInResponse{})
 	equal(t, "server", x.client(&pgproto3.Query{String: "DELETE FROM users WHER id = 1"}), "P |DELETE FROM users WHER id = 1", "P |"+sentinelQuery, "S ")
 }
+
+// A statement that is executed is planned again when names have changed. The text that executes it is edited by its own tokens
+// then, not by those of the statement.
+func TestExecuteBeforeAnEdit(t *testing.T) {
+	x := readyTable(t)
+	x.client(&pgproto3.Query{String: "PREPARE p AS DELETE FROM users WHERE id = 5 AND id = 6 AND id = 7"})
+	x.server(&pgproto3.CommandComplete{CommandTag: []byte("PREPARE")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	x.client(&pgproto3.Query{String: "SET search_path = other, public"})
+	x.server(&pgproto3.CommandComplete{CommandTag: []byte("SET")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if !asks(x.client(&pgproto3.Query{String: "EXECUTE p; DELETE FROM users"})) {
+		t.Fatal("names are not read")
+	}
+	x.server(answers(true, strings.Replace(testNames, `"public"`, `"other", "public"`, 1))...)
+	equal(t, "server", x.atServer(), "Q EXECUTE p; UPDATE users SET deleted_at = now() WHERE users.deleted_at IS NULL")
+}

@@ -8,7 +8,6 @@ import (
 
 	"tombstone/proxy/wire"
 	"tombstone/rewrite"
-	"tombstone/rewrite/lex"
 )
 
 // clientQuery plans and sends the text of a simple Query.
@@ -71,7 +70,7 @@ func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
 	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names, batch: s.batches - 1})
 	start := len(s.ToServer.copied())
 	out := append(s.ToServer.own, 'Q', 0, 0, 0, 0)
-	out = append(plan.Append(out, sql, s.tokens(sql)), 0)
+	out = append(s.scratch.Append(out, plan, sql), 0)
 	s.ToServer.own = sized(out, start)
 }
 
@@ -137,7 +136,7 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		s.request(r)
 		start := len(s.ToServer.copied())
 		out := append(append(append(s.ToServer.own, 'P', 0, 0, 0, 0), name...), 0)
-		out = append(plan.Append(out, sql, s.tokens(sql)), 0)
+		out = append(s.scratch.Append(out, plan, sql), 0)
 		s.ToServer.own = sized(append(out, f.Rest()...), start)
 	default:
 		s.request(r)
@@ -153,13 +152,4 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 func sized(out []byte, start int) []byte {
 	binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
 	return out
-}
-
-// tokens returns the tokens of the text that was planned last if it is sql,
-// which is not so for the empty text of a refusal.
-func (s *Session) tokens(sql string) []lex.Token {
-	if sql == "" {
-		return nil
-	}
-	return s.scratch.Tokens()
 }

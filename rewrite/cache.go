@@ -56,7 +56,7 @@ func (c *Cache) Stats() CacheStats {
 // Rewrite plans a text as [Rewrite] does, from memory where a text of its
 // shape has been planned. Of several callers that miss at once one plans.
 func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
-	s.valid = false
+	s.text = ""
 	if !env.ordinary(sql) {
 		return Rewrite(sql, env)
 	}
@@ -64,7 +64,7 @@ func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
 	if s.toks, err = lex.Scan(s.toks[:0], sql); err != nil {
 		return Rewrite(sql, env)
 	}
-	s.valid = true
+	s.text = sql
 	if !s.shape(sql, env) {
 		return Rewrite(sql, env)
 	}

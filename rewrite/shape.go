@@ -16,17 +16,23 @@ import (
 
 // Scratch is the memory that a caller of [Cache.Rewrite] keeps between calls.
 type Scratch struct {
-	toks  []lex.Token
-	key   []byte
-	valid bool // toks are those of the text planned last
+	toks []lex.Token
+	key  []byte
+	text string // what toks are the tokens of; "" if they may be of none
 }
 
-// Tokens returns the tokens of the text planned last, or nil.
-func (s *Scratch) Tokens() []lex.Token {
-	if !s.valid {
-		return nil
+// Append appends the text for the server to dst, as [Plan.Append] does, with the
+// tokens of the text planned last if sql is that text.
+//
+// Without the question whether it is, the edits of a text that was planned before a
+// prepared statement was looked at again would go where that statement's tokens are.
+func (s *Scratch) Append(dst []byte, p *Plan, sql string) []byte {
+	toks := s.toks
+	if sql == "" || s.text != sql {
+		toks = nil
 	}
-	return s.toks
+	s.text = "" // it need not be kept for long
+	return p.Append(dst, sql, toks)
 }
 
 // Bytes that begin a part of a key. Punctuation stands for itself, so they
