@@ -96,6 +96,45 @@ func BenchmarkSession(b *testing.B) {
 	})
 }
 
+// BenchmarkSessions is the same with many sessions in turn, so that the state of each has to come from further away than the
+// processor's own caches, as it does in a proxy with many clients.
+func BenchmarkSessions(b *testing.B) {
+	const sessions = 4096
+	row := &pgproto3.DataRow{Values: [][]byte{[]byte("-1234")}}
+	selected := &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}
+	idle := &pgproto3.ReadyForQuery{TxStatus: 'I'}
+	const sql = "SELECT id FROM users WHERE id = $1;"
+	bind := []pgproto3.Message{&pgproto3.Bind{Parameters: [][]byte{[]byte("100")}}, &pgproto3.Execute{}, &pgproto3.Sync{}}
+	bound := []pgproto3.Message{&pgproto3.BindComplete{}, row, selected, idle}
+	for _, c := range []struct {
+		name string
+		exchange
+	}{
+		{"prepared", exchange{bytesOfMessages(bind...), bytesOfMessages(bound...)}},
+		{"extended", exchange{append(bytesOfMessages(&pgproto3.Parse{Query: sql}), bytesOfMessages(bind...)...), append(bytesOfMessages(&pgproto3.ParseComplete{}), bytesOfMessages(bound...)...)}},
+		{"simple", exchange{bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM users WHERE id = 100;"}), bytesOfMessages(row, selected, idle)}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			first := benchTable(b)
+			all := []*Session{}
+			for range sessions {
+				x := readyTable(b)
+				x.Settings, x.Rules, x.env.Set, x.scratch = first.Settings, first.Rules, first.env.Set, first.scratch
+				x.learned, x.seen = first.learned, first.seen
+				x.named()
+				x.client(&pgproto3.Parse{Query: sql}, &pgproto3.Sync{})
+				x.server(&pgproto3.ParseComplete{}, idle)
+				all = append(all, x.Session)
+			}
+			buf := make([]byte, 0, 64<<10)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				c.pass(b, all[i%sessions], buf)
+			}
+		})
+	}
+}
+
 func run(b *testing.B, x *table, e *exchange) {
 	buf := make([]byte, 0, 64<<10)
 	b.ReportAllocs()
