@@ -239,7 +239,7 @@ func (s *Session) endBatch() {
 // session is idle is older than the snapshot that it gets.
 func (s *Session) begins() {
 	if s.status == 'I' && !s.batch && s.queue.empty() && s.env.Set != nil {
-		s.begun, s.own = s.Snapshots.changes(s.env.Set.Database), 0
+		s.begun, s.own = s.shared().changes.Load(), 0
 	}
 }
 

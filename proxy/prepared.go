@@ -142,7 +142,7 @@ func (s *Session) check(name string) verdict {
 	if !s.looks() {
 		return fine
 	}
-	s.follow(s.Now())
+	s.follow()
 	p := s.statements[name]
 	changing := (s.stale || s.reread) && !s.aborted()
 	if !changing && (p == nil && !s.blind || p != nil && p.names == s.names) {

@@ -123,7 +123,7 @@ func (s *Session) login(part *wire.Part) error {
 			return s.resume()
 		}
 		s.heldRFQ = bytes.Clone(part.Raw)
-		set, seen, due := s.Snapshots.current(s.database(), s.Now())
+		set, seen, due := s.Snapshots.database(s.database()).current(s.Now())
 		s.env.Set, s.seen = set, seen
 		s.stale, s.reread = true, set == nil || due
 		s.refresh()

@@ -68,11 +68,13 @@ type Session struct {
 	lexing  bool      // a statement on its way may change how text is read
 	flushed bool      // a Flush has been sent to bring the replies of a batch in
 
-	ends      bool   // the end of a transaction, or part of one, is on its way
-	endsIn    uint64 // the last of batches that may have one
-	digest    digest // of the answer that env.Set stands for, zero if not known
-	seen      uint64 // Snapshots.changes when env.Set was read
-	backslash bool   // standard_conforming_strings is off
+	ends      bool      // the end of a transaction, or part of one, is on its way
+	endsIn    uint64    // the last of batches that may have one
+	snapshot  *snapshot // see shared
+	came      time.Time // see clock
+	digest    digest    // of the answer that env.Set stands for, zero if not known
+	seen      uint64    // Snapshots.changes when env.Set was read
+	backslash bool      // standard_conforming_strings is off
 
 	begun  uint64 // Snapshots.changes when the session was idle last, before it said something
 	own    uint64 // how many of the changes since then are its own
@@ -199,6 +201,7 @@ func (s *Session) ServerUnreachable(err error) {
 
 // FromClient takes bytes that the client sent. It keeps none of p.
 func (s *Session) FromClient(p []byte) error {
+	s.came = time.Time{}
 	if len(s.in) > 0 {
 		s.in = append(s.in, p...)
 		if s.phase == starting { // the rest of a packet that came in pieces
@@ -215,6 +218,7 @@ func (s *Session) FromClient(p []byte) error {
 
 // resume handles bytes of the client that had to wait.
 func (s *Session) resume() error {
+	s.came = time.Time{}
 	s.flushed = false
 	if len(s.in) == 0 {
 		return s.ended()
@@ -292,6 +296,7 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 
 // FromServer takes bytes that the server sent. It keeps none of p.
 func (s *Session) FromServer(p []byte) error {
+	s.came = time.Time{}
 	for len(p) > 0 {
 		switch s.phase {
 		case ended:

@@ -43,8 +43,8 @@ func benchTable(b *testing.B) *table {
 	x.Now = time.Now
 	x.learned = x.Now()
 	x.Snapshots.maxAge = time.Hour // nothing is read again
-	for _, e := range x.Snapshots.set {
-		e.due = x.learned.Add(time.Hour)
+	for _, e := range x.Snapshots.all {
+		e.due.Store(int64(time.Hour))
 	}
 	return x
 }
