@@ -19,7 +19,7 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 			s.cursors |= plan.Changes
 		}
 	}
-	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
+	if s.Root.Enabled(context.Background(), slog.LevelDebug) {
 		s.logPlan(plan, sql)
 	}
 	for i := range plan.Stmts {

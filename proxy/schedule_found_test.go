@@ -74,13 +74,13 @@ func TestStatementWithoutAName(t *testing.T) {
 	x := made()
 	x.client(&pgproto3.Query{String: "SELECT 1"})
 	x.server(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
-	if x.statements[""] != nil {
+	if x.statement("") != nil {
 		t.Error("it is still known after a Query")
 	}
 	x = made()
 	x.client(&pgproto3.Parse{Query: "SELEC 1"}, &pgproto3.Sync{})
 	x.server(sqlError("42601"), &pgproto3.ReadyForQuery{TxStatus: 'I'})
-	if x.statements[""] != nil {
+	if x.statement("") != nil {
 		t.Error("it is still known after a Parse that failed")
 	}
 	// One that the server is only asked about is parsed under another name, so it is ended by hand.

@@ -90,7 +90,8 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		}
 		s.clientSink = discard
 		refusal := rewrite.TooLarge(s.StatementBytes)
-		s.request(request{kind: parse, name: key(name), plan: refused(refusal)})
+		r := s.request(parse)
+		r.name, r.plan = key(name), refused(refusal)
 		s.ToServer.encode(&pgproto3.Parse{Name: string(name), Query: sentinel})
 		s.Log.Warn("statement refused", "rule", refusal.Rule, "reason", refusal.Message)
 		return true, nil
@@ -113,39 +114,45 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	s.changes(plan.Changes &^ rewrite.EndsWork)
 	s.sent(key(name), plan, s.batches)
 	s.sentPrepares(plan)
-	r := request{kind: parse, name: key(name), plan: plan, names: s.names}
-	if plan.Depends || runsPrepared(plan) {
+	if plan.Probe {
+		s.probe(name, plan, sql)
+	}
+	r := s.request(parse)
+	r.name, r.plan, r.names = key(name), plan, s.names
+	if plan.Probe || plan.Depends || plan.Edited() || runsPrepared(plan) {
 		r.sql = sql
 	}
 	switch {
 	case plan.Probe:
-		r.sql = sql
-		if len(name) == 0 {
-			// A Parse without a name ends the statement that has none, even if it fails.
-			s.ToServer.encode(&pgproto3.Close{ObjectType: 'S'})
-			s.request(request{kind: closeStatement, own: true})
-		}
-		s.ToServer.encode(&pgproto3.Close{ObjectType: 'S', Name: ownName})
-		s.request(request{kind: closeStatement, name: ownName, own: true})
-		s.ToServer.encode(&pgproto3.Parse{Name: ownName, Query: sql})
-		s.request(request{kind: parse, name: ownName, plan: plan, sql: sql, own: true})
 		s.ToServer.encode(&pgproto3.Parse{Name: string(name), Query: sentinel})
-		s.request(r)
 	case plan.Edited():
-		r.sql = sql
-		s.request(r)
 		start := len(s.ToServer.copied())
 		out := append(append(append(s.ToServer.own, 'P', 0, 0, 0, 0), name...), 0)
 		out = append(s.scratch.Append(out, plan, sql), 0)
 		s.ToServer.own = sized(append(out, f.Rest()...), start)
 	default:
-		s.request(r)
 		s.ToServer.pass(part.Raw, part.Lent)
 	}
 	if len(plan.Stmts) == 1 && plan.Stmts[0].Refusal != nil {
 		s.count(plan) // it will never be executed
 	}
 	return true, nil
+}
+
+// probe asks the server for its opinion of a Parse's text, under our own name.
+// What takes the place of the client's Parse runs only if it had no objection.
+func (s *Session) probe(name []byte, plan *rewrite.Plan, sql string) {
+	if len(name) == 0 {
+		// A Parse without a name ends the statement that has none, even if it fails.
+		s.ToServer.encode(&pgproto3.Close{ObjectType: 'S'})
+		s.request(closeStatement).own = true
+	}
+	s.ToServer.encode(&pgproto3.Close{ObjectType: 'S', Name: ownName})
+	r := s.request(closeStatement)
+	r.name, r.own = ownName, true
+	s.ToServer.encode(&pgproto3.Parse{Name: ownName, Query: sql})
+	r = s.request(parse)
+	r.name, r.plan, r.sql, r.own = ownName, plan, sql, true
 }
 
 // sized writes the length of the message that starts at that place.
