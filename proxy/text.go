@@ -3,12 +3,19 @@ package proxy
 import (
 	"encoding/binary"
 	"fmt"
+	"unsafe"
 
 	"github.com/jackc/pgproto3/v2"
 
 	"tombstone/proxy/wire"
 	"tombstone/rewrite"
 )
+
+// lent makes a string of bytes that the client sent, for as long as they are being handled: then others will stand there.
+// What is kept of a text must be a copy, see Scratch.Keep.
+//
+// Without it, each statement would leave garbage of its size.
+func lent(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
 // clientQuery plans and sends the text of a simple Query.
 func (s *Session) clientQuery(part *wire.Part) (bool, error) {
@@ -24,7 +31,7 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	if !f.OK() || len(f.Rest()) > 0 {
 		return false, s.violation(fmt.Errorf("invalid string in message"))
 	}
-	sql := string(text)
+	sql := lent(text)
 	plan := s.plan(sql)
 	if plan == nil {
 		return false, s.ended()
@@ -38,6 +45,11 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		plan = rewrite.RefuseWhole(sql, plan.Refusal)
 	}
 	s.note(plan, sql)
+	if plan.Probe || plan.Edited() || plan.Depends && prepares(plan) || runsPrepared(plan) {
+		sql = s.scratch.Keep(sql)
+	} else {
+		sql = ""
+	}
 	s.changes(plan.Changes)
 	s.count(plan)
 	s.sentPrepares(plan)
@@ -56,18 +68,16 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	case plan.Edited():
 		s.sendQuery(plan, sql)
 	default:
-		r := request{kind: query, plan: plan, names: s.names, batch: s.batches - 1}
-		if plan.Depends && prepares(plan) || runsPrepared(plan) {
-			r.sql = sql
-		}
-		s.queue.push(r)
+		r := s.queue.add(query)
+		r.plan, r.sql, r.names, r.batch = plan, sql, s.names, s.batches-1
 		s.ToServer.pass(part.Raw, part.Lent)
 	}
 	return true, nil
 }
 
 func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
-	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names, batch: s.batches - 1})
+	r := s.queue.add(query)
+	r.plan, r.sql, r.names, r.batch = plan, sql, s.names, s.batches-1
 	start := len(s.ToServer.copied())
 	out := append(s.ToServer.own, 'Q', 0, 0, 0, 0)
 	out = append(s.scratch.Append(out, plan, sql), 0)
@@ -103,12 +113,17 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	if reserved(name) {
 		return false, s.reserved()
 	}
-	sql := string(text)
+	sql := lent(text)
 	plan := s.plan(sql)
 	if plan == nil {
 		return false, s.ended()
 	}
 	s.note(plan, sql)
+	if plan.Probe || plan.Edited() || plan.Depends || runsPrepared(plan) {
+		sql = s.scratch.Keep(sql)
+	} else {
+		sql = ""
+	}
 	// A transaction ends when the statement runs, see bound: one that has failed
 	// answers no question before.
 	s.changes(plan.Changes &^ rewrite.EndsWork)
@@ -118,10 +133,7 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		s.probe(name, plan, sql)
 	}
 	r := s.request(parse)
-	r.name, r.plan, r.names = key(name), plan, s.names
-	if plan.Probe || plan.Depends || plan.Edited() || runsPrepared(plan) {
-		r.sql = sql
-	}
+	r.name, r.plan, r.sql, r.names = key(name), plan, sql, s.names
 	switch {
 	case plan.Probe:
 		s.ToServer.encode(&pgproto3.Parse{Name: string(name), Query: sentinel})

@@ -3,7 +3,7 @@ package rewrite
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"unicode/utf8"
+	"strings"
 
 	"tombstone/rewrite/lex"
 )
@@ -19,6 +19,16 @@ type Scratch struct {
 	toks []lex.Token
 	key  []byte
 	text string // what toks are the tokens of; "" if they may be of none
+
+	known *knownText // the text planned last, if it was known
+}
+
+// Keep returns a copy of sql that may be kept. sql must be the text planned last.
+func (s *Scratch) Keep(sql string) string {
+	if s.known != nil && s.known.text == sql {
+		return s.known.text
+	}
+	return strings.Clone(sql)
 }
 
 // Append appends the text for the server to dst, as [Plan.Append] does, with the
@@ -27,6 +37,9 @@ type Scratch struct {
 // Without the question whether it is, the edits of a text that was planned before a
 // prepared statement was looked at again would go where that statement's tokens are.
 func (s *Scratch) Append(dst []byte, p *Plan, sql string) []byte {
+	if k := s.known; k != nil && k.plan == p && k.text == sql && k.sent != "" {
+		return append(dst, k.sent...)
+	}
 	toks := s.toks
 	if sql == "" || s.text != sql {
 		toks = nil
@@ -129,6 +142,6 @@ func cacheable(p *Plan) bool {
 
 // ordinary reports whether the server reads text as our lexer does, and names
 // are known: otherwise each text is looked at by itself.
-func (e *Env) ordinary(sql string) bool {
-	return e.Key != "" && !e.Backslash && (e.Encoding == "" || e.Encoding == "UTF8") && utf8.ValidString(sql)
+func (e *Env) ordinary() bool {
+	return e.Key != "" && !e.Backslash && (e.Encoding == "" || e.Encoding == "UTF8")
 }
