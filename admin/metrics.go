@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -153,8 +154,25 @@ type labels struct{ first, second string }
 type counters struct {
 	vector   *prometheus.CounterVec
 	size     int      // how many labels the vector has
-	children sync.Map // labels -> prometheus.Counter
+	children sync.Map // labels -> *child
 	known    atomic.Int64
+	recent   [recentChildren]atomic.Pointer[child] // by where their labels are in memory
+}
+
+// child is one series. It does not change.
+type child struct {
+	labels
+	counter prometheus.Counter
+}
+
+// recentChildren is how many series are found without the map. Plans that are kept, and constants, bring the same strings
+// each time, so that where those are tells almost always which series is meant.
+const recentChildren = 256
+
+// recent returns the place of the child that was counted last with labels at these addresses. Another may be there.
+func (l labels) recent() uintptr {
+	first, second := uintptr(unsafe.Pointer(unsafe.StringData(l.first))), uintptr(unsafe.Pointer(unsafe.StringData(l.second)))
+	return uintptr(uint64(first+31*second)*0x9E3779B97F4A7C15>>32) % recentChildren // by the golden ratio, which spreads neighbours
 }
 
 // maxSeries bounds the series of one vector, roughly.
@@ -164,8 +182,15 @@ func (c *counters) add(l labels, n int64) {
 	if n < 0 { // a counter panics when it is lowered
 		return
 	}
-	if child, ok := c.children.Load(l); ok {
-		child.(prometheus.Counter).Add(float64(n))
+	recent := &c.recent[l.recent()]
+	if one := recent.Load(); one != nil && one.labels == l {
+		one.add(n)
+		return
+	}
+	if known, ok := c.children.Load(l); ok {
+		one := known.(*child)
+		recent.Store(one)
+		one.add(n)
 		return
 	}
 	if c.known.Add(1) > maxSeries {
@@ -174,12 +199,21 @@ func (c *counters) add(l labels, n int64) {
 		l.first = "(other)"
 	}
 	values := []string{valid(l.first), valid(l.second)}
-	child, err := c.vector.GetMetricWithLabelValues(values[:c.size]...)
+	counter, err := c.vector.GetMetricWithLabelValues(values[:c.size]...)
 	if err != nil {
 		return // only a wrong number of labels, or a label that is not UTF-8; both are excluded above
 	}
-	c.children.Store(l, child)
-	child.Add(float64(n))
+	one := &child{l, counter}
+	c.children.Store(l, one)
+	one.add(n)
+}
+
+func (c *child) add(n int64) {
+	if n == 1 {
+		c.counter.Inc()
+		return
+	}
+	c.counter.Add(float64(n))
 }
 
 // valid makes a label value that Prometheus takes. A database in SQL_ASCII may have table names that are not UTF-8.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"tombstone/rewrite"
 )
@@ -19,7 +20,7 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 			s.cursors |= plan.Changes
 		}
 	}
-	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
+	if s.Root.Enabled(context.Background(), slog.LevelDebug) {
 		s.logPlan(plan, sql)
 	}
 	for i := range plan.Stmts {
@@ -52,8 +53,9 @@ func (s *Session) logPlan(plan *rewrite.Plan, sql string) {
 	s.Log.Debug("statement", attrs...)
 }
 
-// loggable returns a text as it may be logged.
+// loggable returns a text as it may be logged. It is a copy: whoever takes the log may keep it.
 func (s *Session) loggable(sql string) string {
+	sql = strings.Clone(sql)
 	if s.Literals {
 		return sql
 	}

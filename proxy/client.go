@@ -141,7 +141,8 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		}
 		portal := key(port)
 		s.bound(portal, statement)
-		s.request(request{kind: bind, port: portal, name: statement})
+		r := s.request(bind)
+		r.port, r.name = portal, statement
 	case 'D', 'C':
 		what, name := f.Byte(), f.String()
 		if !f.OK() {
@@ -150,16 +151,16 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(name) {
 			return false, s.reserved()
 		}
-		r := request{kind: describePortal, port: key(name)}
 		switch {
 		case part.Type == 'D' && what == 'S':
-			r = request{kind: describeStatement, name: key(name)}
-		case part.Type == 'C' && what == 'S':
-			r = request{kind: closeStatement, name: key(name)}
-		case part.Type == 'C':
-			r = request{kind: closePortal, port: key(name)}
+			s.request(describeStatement).name = key(name)
+		case part.Type == 'D':
+			s.request(describePortal).port = key(name)
+		case what == 'S':
+			s.request(closeStatement).name = key(name)
+		default:
+			s.request(closePortal).port = key(name)
 		}
-		s.request(r)
 	case 'E':
 		port := f.String()
 		if !f.OK() {
@@ -168,7 +169,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(port) {
 			return false, s.reserved()
 		}
-		if u, ok := s.utilities[key(port)]; ok {
+		if u, ok := s.utilities.get(key(port)); ok {
 			// A utility statement is analysed when it runs, not when it is bound.
 			names := []string{u.name, u.inner}
 			if u.inner == "" {
@@ -184,8 +185,9 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 				}
 			}
 		}
-		s.changes(s.effects[key(port)])
-		s.request(request{kind: execute, port: key(port)})
+		effects, _ := s.effects.get(key(port))
+		s.changes(effects)
+		s.request(execute).port = key(port)
 	case 'F':
 		oid := f.Int32()
 		if !f.OK() {
@@ -203,7 +205,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if s.copying {
 			s.eaten++
 		} else {
-			s.queue.push(request{kind: sync, batch: s.batches})
+			s.queue.add(sync).batch = s.batches
 			s.endBatch()
 			s.batch, s.skipping = false, false
 			s.batches++
@@ -239,7 +241,7 @@ func (s *Session) endBatch() {
 // session is idle is older than the snapshot that it gets.
 func (s *Session) begins() {
 	if s.status == 'I' && !s.batch && s.queue.empty() && s.env.Set != nil {
-		s.begun, s.own = s.Snapshots.changes(s.env.Set.Database), 0
+		s.begun, s.own = s.shared().changes.Load(), 0
 	}
 }
 
@@ -276,12 +278,14 @@ func (s *Session) reserved() error {
 // come to stand for other tables.
 func (s *Session) refuseOutdated() {
 	s.clientSink = discard
-	s.request(request{kind: parse, plan: refused(rewrite.Outdated()), own: true})
+	r := s.request(parse)
+	r.plan, r.own = refused(rewrite.Outdated()), true
 	s.ToServer.encode(&pgproto3.Parse{Name: ownName, Query: sentinel})
 }
 
-// request notes an extended-protocol message that asks for a reply.
-func (s *Session) request(r request) {
+// request notes an extended-protocol message that asks for a reply. The caller
+// says the rest about it, as with queue.add.
+func (s *Session) request(kind requestKind) *request {
 	s.batch = true
-	s.queue.push(r)
+	return s.queue.add(kind)
 }

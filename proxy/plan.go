@@ -20,8 +20,12 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	if !s.looks() {
 		return unseen
 	}
-	now := s.Now()
-	s.follow(now)
+	timed := s.turns%sampled == 0
+	var began time.Time
+	if timed {
+		began = s.Now()
+	}
+	s.follow()
 	idle := s.queue.empty()
 	// In a transaction that has failed nothing is looked up, and nothing runs.
 	s.env.Stale = (s.stale || s.reread) && !s.aborted()
@@ -35,8 +39,8 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 		}
 		return nil
 	}
-	if s.turns++; s.turns%sampled == 1 {
-		s.Observer.Rewrite(s.Now().Sub(now))
+	if s.turns++; timed {
+		s.Observer.Rewrite(s.Now().Sub(began))
 	}
 	if s.behind && plan.Depends {
 		return rewrite.RefuseWhole(sql, rewrite.Behind())
@@ -49,14 +53,15 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 func (s *Session) aborted() bool { return s.status == 'E' && !s.ends }
 
 // follow takes in what other sessions have changed of the relations.
-func (s *Session) follow(now time.Time) {
-	database := s.env.Set.Database
+func (s *Session) follow() {
+	shared := s.shared()
 	if s.private || s.status != 'I' || !s.queue.empty() {
 		// Here another Set cannot just be taken: it is read anew.
-		s.reread = s.reread || s.Snapshots.changes(database) != s.seen
+		s.reread = s.reread || shared.changes.Load() != s.seen
 		return
 	}
-	set, seen, due := s.Snapshots.current(database, now)
+	now := s.clock()
+	set, seen, due := shared.current(now)
 	if set != nil && set != s.env.Set {
 		s.env.Set, s.digest = set, digest{}
 		s.names++
@@ -70,6 +75,23 @@ func (s *Session) follow(now time.Time) {
 		s.seen = seen
 	}
 	s.reread = s.reread || due
+}
+
+// shared is what is known of the database that env.Set is of.
+func (s *Session) shared() *snapshot {
+	if e := s.snapshot; e == nil || e.of != s.Snapshots || e.database != s.env.Set.Database {
+		s.snapshot = s.Snapshots.database(s.env.Set.Database)
+	}
+	return s.snapshot
+}
+
+// clock is the time at which the bytes came that are being handled. To read the clock costs as much as to look a plan up, so
+// it is done once for all statements in them.
+func (s *Session) clock() time.Time {
+	if s.came.IsZero() {
+		s.came = s.Now()
+	}
+	return s.came
 }
 
 // reading sets how the server will read text, as far as is known: it reports

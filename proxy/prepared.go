@@ -15,11 +15,36 @@ type prepared struct {
 	buries string
 }
 
-func newPrepared(r *request) *prepared {
-	p := &prepared{name: r.name, plan: r.plan, whole: r.plan, sql: r.sql, names: r.names}
+// accepted notes that the server has accepted a Parse.
+//
+// Where what has no name was prepared before, its memory is used again. A portal that was bound to it may still be there:
+// hence there are two to choose from, and none if there may be other portals.
+func (s *Session) accepted(r *request) {
+	var p *prepared
+	switch {
+	case r.name != "" || len(s.portals.others) > 0:
+		p = new(prepared)
+	case s.portals.unnamed == &s.unnamed[0]:
+		p = &s.unnamed[1]
+	default:
+		p = &s.unnamed[0]
+	}
+	*p = prepared{name: r.name, plan: r.plan, whole: r.plan, sql: r.sql, names: r.names}
 	if len(r.plan.Stmts) == 1 {
 		p.tag, p.buries = r.plan.Stmts[0].Tag, r.plan.Stmts[0].Buries
 	}
+	s.statements.set(r.name, p)
+}
+
+// statement returns what is known of a prepared statement, or nil.
+func (s *Session) statement(name string) *prepared {
+	p, _ := s.statements.get(name)
+	return p
+}
+
+// portal returns the prepared statement that a portal was bound to, or nil.
+func (s *Session) portal(name string) *prepared {
+	p, _ := s.portals.get(name)
 	return p
 }
 
@@ -40,8 +65,11 @@ func keyOf(name string) string { return name[:min(len(name), 63)] }
 // nameOf returns the key of the name of a prepared statement, without a copy of its
 // own if the server has one of that name.
 func (s *Session) nameOf(name []byte) string {
+	if len(name) == 0 {
+		return ""
+	}
 	name = name[:min(len(name), 63)]
-	if p := s.statements[string(name)]; p != nil && p.name == string(name) {
+	if p := s.statements.others[string(name)]; p != nil && p.name == string(name) {
 		return p.name
 	}
 	return string(name)
@@ -76,10 +104,7 @@ type sending struct {
 // sent notes that a plan's statement is on its way to become a prepared
 // statement of that name.
 func (s *Session) sent(name string, plan *rewrite.Plan, batch uint64) {
-	if s.sendings == nil {
-		s.sendings = map[string]sending{}
-	}
-	s.sendings[name] = sending{plan, batch}
+	s.sendings.set(name, sending{plan, batch})
 }
 
 // sentPrepares notes the PREPAREs of a text that is about to be sent.
@@ -95,9 +120,10 @@ func (s *Session) sentPrepares(plan *rewrite.Plan) {
 //
 // Without it, the DELETE of a Parse that was sent before the policy changed would run as it is by a Bind that is sent after.
 func (s *Session) doubt() {
-	for name, p := range s.sendings {
+	s.sendings.unnamed.batch = 0
+	for name, p := range s.sendings.others {
 		p.batch = 0
-		s.sendings[name] = p
+		s.sendings.set(name, p)
 	}
 }
 
@@ -106,14 +132,14 @@ func (s *Session) doubt() {
 // a Parse of an earlier batch, or a PREPARE, may yet fail and leave an older
 // statement of that name.
 func (s *Session) parsing(name string) (plan *rewrite.Plan, sure bool) {
-	if len(s.sendings) == 0 {
+	if s.sendings.empty() {
 		return nil, false
 	}
 	if s.queue.empty() { // all have arrived, or failed
-		clear(s.sendings)
+		s.sendings.clear()
 		return nil, false
 	}
-	p, ok := s.sendings[name]
+	p, ok := s.sendings.get(name)
 	return p.plan, ok && p.batch == s.batches
 }
 
@@ -142,8 +168,8 @@ func (s *Session) check(name string) verdict {
 	if !s.looks() {
 		return fine
 	}
-	s.follow(s.Now())
-	p := s.statements[name]
+	s.follow()
+	p := s.statement(name)
 	changing := (s.stale || s.reread) && !s.aborted()
 	if !changing && (p == nil && !s.blind || p != nil && p.names == s.names) {
 		return fine
@@ -189,12 +215,10 @@ func (s *Session) bound(port, name string) {
 	c := rewrite.Changes(0)
 	pending, sure := s.parsing(name)
 	plans := [2]*rewrite.Plan{pending}
-	if p := s.statements[name]; p != nil && !sure {
+	if p := s.statement(name); p != nil && !sure {
 		plans[1] = p.whole
 	}
-	if len(s.utilities) > 0 {
-		delete(s.utilities, port)
-	}
+	s.utilities.remove(port)
 	for _, plan := range plans {
 		if plan == nil {
 			continue
@@ -207,18 +231,16 @@ func (s *Session) bound(port, name string) {
 			case "select", "insert", "update", "delete", "begin", "transaction":
 			default:
 				if plan.Depends || st.Execute != "" {
-					s.utilities[port] = utility{name, keyOf(st.Execute)}
+					s.utilities.set(port, utility{name, keyOf(st.Execute)})
 				}
 			}
 		}
 	}
 	if c == 0 {
-		if len(s.effects) > 0 {
-			delete(s.effects, port)
-		}
+		s.effects.remove(port)
 		return
 	}
-	s.effects[port] = c
+	s.effects.set(port, c)
 	if port != "" {
 		s.cursors |= c // FETCH knows it too
 	}
@@ -237,7 +259,7 @@ func (s *Session) effectOf(st *rewrite.Stmt) rewrite.Changes {
 	if plan, _ := s.parsing(keyOf(st.Execute)); plan != nil {
 		c = plan.Changes
 	}
-	if p := s.statements[keyOf(st.Execute)]; p != nil && p.whole != nil {
+	if p := s.statement(keyOf(st.Execute)); p != nil && p.whole != nil {
 		c |= p.whole.Changes
 	}
 	return c
@@ -260,7 +282,7 @@ func (s *Session) executes(plan *rewrite.Plan, sql string) (*rewrite.Plan, bool)
 			return rewrite.RefuseWhole(sql, rewrite.Moved()), true
 		}
 		if st.Execute != "" {
-			if p := s.statements[keyOf(st.Execute)]; len(plan.Stmts) > 1 && s.moves(plan) && p != nil && p.whole != nil && p.whole.Depends {
+			if p := s.statement(keyOf(st.Execute)); len(plan.Stmts) > 1 && s.moves(plan) && p != nil && p.whole != nil && p.whole.Depends {
 				// A statement before it may change what it means.
 				return rewrite.RefuseWhole(sql, rewrite.Moved()), true
 			}

@@ -7,6 +7,7 @@ import (
 // request is a message sent to the server that asks for a reply.
 type request struct {
 	kind  requestKind
+	own   bool          // the client did not send it and must not see its reply
 	plan  *rewrite.Plan // query, parse
 	sql   string        // the client's text, kept where it may be needed again
 	names uint64        // query, parse: Session.names when it was planned
@@ -15,7 +16,6 @@ type request struct {
 	port  string        // bind, describe, execute, close: the portal
 	ask   *refresh      // refreshing
 	batch uint64        // sync, query: Session.batches up to it
-	own   bool          // the client did not send it and must not see its reply
 }
 
 type requestKind uint8
@@ -44,7 +44,11 @@ type queue struct {
 // keptRequests is how many requests a session that waits keeps room for.
 const keptRequests = 64
 
-func (q *queue) push(r request) {
+// push adds a request.
+func (q *queue) push(r request) { *q.add(r.kind) = r }
+
+// add adds a request whose other fields the caller sets, before it does anything else with the queue.
+func (q *queue) add(kind requestKind) *request {
 	if q.head > 0 && q.head == len(q.items) {
 		q.items, q.head = q.items[:0], 0
 		if cap(q.items) > keptRequests {
@@ -55,7 +59,8 @@ func (q *queue) push(r request) {
 		clear(q.items[n:])
 		q.items, q.head = q.items[:n], 0
 	}
-	q.items = append(q.items, r)
+	q.items = append(q.items, request{kind: kind})
+	return &q.items[len(q.items)-1]
 }
 
 // first returns the request that the next reply answers, or nil. A CopyDone

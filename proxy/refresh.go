@@ -172,7 +172,7 @@ func (s *Session) learn(q *refresh) error {
 	s.learned = s.Now()
 	if q.set != nil && s.old(q) {
 		// What everybody else sees is what the server goes by.
-		set, seen, _ := s.Snapshots.current(q.names.Database, s.learned)
+		set, seen, _ := s.Snapshots.database(q.names.Database).current(s.learned)
 		s.behind = set == nil || seen != s.Snapshots.changes(q.names.Database) || s.dirtyCatalog
 		if !s.behind {
 			q.set, q.changes, q.digest = set, seen, digest{}
@@ -195,7 +195,7 @@ func (s *Session) learn(q *refresh) error {
 	if s.env.Set.Database != q.names.Database {
 		// The server put the client into another database than it named.
 		s.digest = digest{}
-		if s.env.Set, s.seen, s.reread = s.Snapshots.current(q.names.Database, s.Now()); s.env.Set == nil {
+		if s.env.Set, s.seen, s.reread = s.Snapshots.database(q.names.Database).current(s.Now()); s.env.Set == nil {
 			s.refresh()
 			return nil
 		}

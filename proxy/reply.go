@@ -28,7 +28,7 @@ func (s *Session) completed(r *request, part *wire.Part) error {
 		if !s.copying {
 			s.eaten = 0 // a COPY that is over has read them
 		}
-		p = s.portals[r.port]
+		p = s.portal(r.port)
 		st = p.stmt()
 		s.countExecute(p)
 		s.queue.pop()
@@ -48,17 +48,17 @@ func (s *Session) tag(r *request, part *wire.Part, st *rewrite.Stmt, p *prepared
 		switch {
 		case st.Prepare != "":
 			if r.kind == query {
-				s.statements[keyOf(st.Prepare)] = &prepared{whole: r.plan, sql: r.sql, names: r.names, tag: st.PrepareTag, buries: st.Buries}
+				s.statements.set(keyOf(st.Prepare), &prepared{whole: r.plan, sql: r.sql, names: r.names, tag: st.PrepareTag, buries: st.Buries})
 			} else { // a PREPARE that was itself prepared
-				s.statements[keyOf(st.Prepare)] = &prepared{whole: p.whole, sql: p.sql, names: p.names, tag: st.PrepareTag, buries: st.Buries}
+				s.statements.set(keyOf(st.Prepare), &prepared{whole: p.whole, sql: p.sql, names: p.names, tag: st.PrepareTag, buries: st.Buries})
 			}
 			return s.pass(part)
 		case st.Execute != "":
-			p = s.statements[keyOf(st.Execute)]
+			p = s.statement(keyOf(st.Execute))
 		case st.Deallocate != "":
-			delete(s.statements, keyOf(st.Deallocate))
+			s.statements.remove(keyOf(st.Deallocate))
 		case st.ForgetAll:
-			clear(s.statements)
+			s.statements.clear()
 			s.blind, s.wary = false, false
 		}
 	}
@@ -126,10 +126,10 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 	case query, sync, functionCall:
 		return nil // a ReadyForQuery follows by itself
 	case execute:
-		s.countExecute(s.portals[r.port])
+		s.countExecute(s.portal(r.port))
 	case parse:
 		if r.name == "" && !r.own {
-			delete(s.statements, "") // a Parse without a name ends the one before, even if it fails
+			s.statements.forget() // a Parse without a name ends the one before, even if it fails
 		}
 	}
 	s.skipping = !s.queue.skipToSync()
@@ -144,7 +144,7 @@ const severalCommands = "exec_parse_message"
 // that were refused, or nil if the error is the server's own.
 func (s *Session) refusal(r *request, notice wire.Notice) (*rewrite.Refusal, *rewrite.Plan, string) {
 	plan, sql := r.plan, r.sql
-	if p := s.portals[r.port]; r.kind == execute && p != nil {
+	if p := s.portal(r.port); r.kind == execute && p != nil {
 		plan, sql = p.plan, p.sql
 	}
 	if plan == nil {
@@ -180,7 +180,7 @@ func (s *Session) refusedLate(f *rewrite.Refusal) *rewrite.Refusal {
 // standsIn reports whether a statement, or the one that it executes, has a DO
 // UPDATE in place of the client's DO NOTHING.
 func (s *Session) standsIn(st *rewrite.Stmt) bool {
-	if p := s.statements[keyOf(st.Execute)]; st.Execute != "" && p != nil && p.whole != nil {
+	if p := s.statement(keyOf(st.Execute)); st.Execute != "" && p != nil && p.whole != nil {
 		for i := range p.whole.Stmts {
 			if p.whole.Stmts[i].StandIn {
 				return true
@@ -235,7 +235,7 @@ func (s *Session) executed(r *request, plan *rewrite.Plan, sql string) *prepared
 	if plan == nil || r.stmt >= len(plan.Stmts) || plan.Stmts[r.stmt].Execute == "" || strings.Contains(sql, "(") {
 		return nil
 	}
-	if p := s.statements[keyOf(plan.Stmts[r.stmt].Execute)]; p != nil && p.whole != nil && p.sql != "" {
+	if p := s.statement(keyOf(plan.Stmts[r.stmt].Execute)); p != nil && p.whole != nil && p.sql != "" {
 		return p
 	}
 	return nil
@@ -245,11 +245,11 @@ func (s *Session) executed(r *request, plan *rewrite.Plan, sql string) *prepared
 func (s *Session) planned(r *request) (*rewrite.Plan, string) {
 	switch r.kind {
 	case bind, describeStatement:
-		if p := s.statements[r.name]; p != nil {
+		if p := s.statement(r.name); p != nil {
 			return p.plan, p.sql
 		}
 	case execute, describePortal:
-		if p := s.portals[r.port]; p != nil {
+		if p := s.portal(r.port); p != nil {
 			return p.plan, p.sql
 		}
 	}

@@ -31,7 +31,7 @@ func (s *Session) reload() {
 	s.stale, s.reread, s.digest = true, true, digest{}
 	s.blind = s.blind || before.Policy.Empty() && !s.wary
 	s.wary = now.Policy.Empty() && (!before.Policy.Empty() || s.wary)
-	set, seen, _ := now.Snapshots.current(s.databaseNow(), s.Now())
+	set, seen, _ := now.Snapshots.database(s.databaseNow()).current(s.Now())
 	switch {
 	case set != nil && !s.private && s.status == 'I':
 		s.env.Set, s.seen = set, seen

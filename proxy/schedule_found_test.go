@@ -74,13 +74,13 @@ func TestStatementWithoutAName(t *testing.T) {
 	x := made()
 	x.client(&pgproto3.Query{String: "SELECT 1"})
 	x.server(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
-	if x.statements[""] != nil {
+	if x.statement("") != nil {
 		t.Error("it is still known after a Query")
 	}
 	x = made()
 	x.client(&pgproto3.Parse{Query: "SELEC 1"}, &pgproto3.Sync{})
 	x.server(sqlError("42601"), &pgproto3.ReadyForQuery{TxStatus: 'I'})
-	if x.statements[""] != nil {
+	if x.statement("") != nil {
 		t.Error("it is still known after a Parse that failed")
 	}
 	// One that the server is only asked about is parsed under another name, so it is ended by hand.
@@ -94,4 +94,19 @@ func TestCopySentWholeLeavesNoBatch(t *testing.T) {
 	x.client(&pgproto3.Parse{Query: "COPY items FROM STDIN"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}, &pgproto3.CopyDone{}, &pgproto3.Sync{})
 	x.server(&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, &pgproto3.CopyInResponse{})
 	equal(t, "server", x.client(&pgproto3.Query{String: "DELETE FROM users WHER id = 1"}), "P |DELETE FROM users WHER id = 1", "P |"+sentinelQuery, "S ")
+}
+
+// A statement that is executed is planned again when names have changed. The text that executes it is edited by its own tokens
+// then, not by those of the statement.
+func TestExecuteBeforeAnEdit(t *testing.T) {
+	x := readyTable(t)
+	x.client(&pgproto3.Query{String: "PREPARE p AS DELETE FROM users WHERE id = 5 AND id = 6 AND id = 7"})
+	x.server(&pgproto3.CommandComplete{CommandTag: []byte("PREPARE")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	x.client(&pgproto3.Query{String: "SET search_path = other, public"})
+	x.server(&pgproto3.CommandComplete{CommandTag: []byte("SET")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if !asks(x.client(&pgproto3.Query{String: "EXECUTE p; DELETE FROM users"})) {
+		t.Fatal("names are not read")
+	}
+	x.server(answers(true, strings.Replace(testNames, `"public"`, `"other", "public"`, 1))...)
+	equal(t, "server", x.atServer(), "Q EXECUTE p; UPDATE users SET deleted_at = now() WHERE users.deleted_at IS NULL")
 }

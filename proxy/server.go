@@ -123,7 +123,7 @@ func (s *Session) login(part *wire.Part) error {
 			return s.resume()
 		}
 		s.heldRFQ = bytes.Clone(part.Raw)
-		set, seen, due := s.Snapshots.current(s.database(), s.Now())
+		set, seen, due := s.Snapshots.database(s.database()).current(s.Now())
 		s.env.Set, s.seen = set, seen
 		s.stale, s.reread = true, set == nil || due
 		s.refresh()
@@ -209,25 +209,25 @@ func (s *Session) reply(part *wire.Part) error {
 		case r.kind != parse:
 			return s.unexpected(part, "no Parse")
 		case !r.own:
-			s.statements[r.name] = newPrepared(r)
+			s.accepted(r)
 		}
 		return s.answered(r, part)
 	case '2':
 		if r.kind != bind {
 			return s.unexpected(part, "no Bind")
 		}
-		if p := s.statements[r.name]; p != nil {
-			s.portals[r.port] = p
+		if p := s.statement(r.name); p != nil {
+			s.portals.set(r.port, p)
 		} else {
-			delete(s.portals, r.port)
+			s.portals.remove(r.port)
 		}
 		return s.answered(r, part)
 	case '3':
 		switch r.kind {
 		case closeStatement:
-			delete(s.statements, r.name)
+			s.statements.remove(r.name)
 		case closePortal:
-			delete(s.portals, r.port)
+			s.portals.remove(r.port)
 		default:
 			return s.unexpected(part, "no Close")
 		}
@@ -312,7 +312,7 @@ func (s *Session) readyForQuery(r *request, part *wire.Part) error {
 		return s.unexpected(part, "no Sync")
 	}
 	if r.kind == query {
-		delete(s.statements, "") // a Query ends the statement without a name
+		s.statements.forget() // a Query ends the statement without a name
 	}
 	f := wire.Read(part.Body())
 	batch := r.batch
@@ -358,10 +358,10 @@ func (s *Session) settle(status byte, batch uint64) {
 		return
 	}
 	// Portals end with their transaction.
-	clear(s.portals)
-	if idle && len(s.effects)+len(s.utilities) > 0 {
-		clear(s.effects)
-		clear(s.utilities)
+	s.portals.clear()
+	if idle {
+		s.effects.clear()
+		s.utilities.clear()
 	}
 	s.behind = false
 	if s.env.Dirty {

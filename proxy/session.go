@@ -17,6 +17,7 @@ type Settings struct {
 	Current  *atomic.Pointer[Rules]
 	Plans    *rewrite.Cache
 	Log      *slog.Logger
+	Root     *slog.Logger // what Log is made of: it says which levels are logged. nil for Log
 	Observer Observer
 	Now      func() time.Time
 }
@@ -24,77 +25,83 @@ type Settings struct {
 // Session is one client's connection as a state machine. Bytes of either side
 // go in by FromClient and FromServer; what is to be sent comes out in ToServer
 // and ToClient, which the caller empties. It is not safe for concurrent use.
+//
+// With many clients the state of each has left the processor's caches when its
+// next statement comes. So what each statement needs stands together, in front,
+// and what a login or a rare event needs comes last.
 type Session struct {
-	*Settings
+	Settings
 	*Rules   // those that it goes by now; see reload
 	ToServer Output
 	ToClient Output
 
-	phase   phase
+	client     wire.Splitter
+	server     wire.Splitter
+	clientSink sink // the rest of the message being received from the client
+	serverSink sink // the same from the server
+	phase      phase
+
+	status   byte // transaction status of the last ReadyForQuery: I, T, E
+	batch    bool // extended messages were sent since the last Sync
+	skipping bool // the server discards everything up to a Sync
+	copying  bool // the server waits for COPY data
+	asked    bool // the server waits for the client's answer about authentication
+	binds    bool // the server and the client could each bind the login to TLS, and not to the same
+	entered  bool // the client has been let in
+	doomed   bool // the server said FATAL, or the client was told of an end
+	over     bool // the client said Terminate
+
+	stale     bool // names may have changed since they were read
+	reread    bool // relations too
+	private   bool // env.Set was read inside a transaction that changed the catalog
+	lexing    bool // a statement on its way may change how text is read
+	flushed   bool // a Flush has been sent to bring the replies of a batch in
+	ends      bool // the end of a transaction, or part of one, is on its way
+	backslash bool // standard_conforming_strings is off
+	behind    bool // the open transaction's snapshot is older than the names that the server goes by
+
+	wary  bool // nothing is protected, but there may be prepared statements from when something was
+	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
+
+	renews       bool            // relations are read anew before the client hears that its transaction has ended
+	dirtyCatalog bool            // the open transaction changed relations: see rewrite.Env.Dirty
+	cursors      rewrite.Changes // what cursors that were declared may change when fetched from
+
+	in    []byte // client's bytes that cannot be handled yet
+	queue queue
+	eaten int    // Syncs that the server read, or will not, as part of a COPY that is not over
+	turns uint64 // texts that were planned
+	names uint64 // grows whenever the names or the Set in env become others
+
+	env      rewrite.Env
+	scratch  *rewrite.Scratch
+	snapshot *snapshot // see shared
+	seen     uint64    // snapshot.changes when env.Set was read
+	begun    uint64    // snapshot.changes when the session was idle last, before it said something
+	own      uint64    // how many of the changes since then are its own
+	batches  uint64    // grows with each Sync and Query sent; starts at 1
+	endsIn   uint64    // the last of batches that may have the end of a transaction
+	learned  time.Time // when names were read last
+	came     time.Time // see clock
+
+	statements named[*prepared]
+	portals    named[*prepared]
+	sendings   named[sending]         // prepared statements on their way
+	effects    named[rewrite.Changes] // what the portals bound by the client may change when run
+	utilities  named[utility]         // portals of utility statements that run something prepared, or depend on names
+	unnamed    [2]prepared            // see accepted
+
+	encoding, serverEncoding string // client_encoding, server_encoding
+
+	digest  digest // of the answer that env.Set stands for, zero if not known
+	heldRFQ []byte // a ReadyForQuery that is held back until the names are known
+
 	secrecy secrecy
 	asks    map[uint32]bool       // requests for encryption that were answered
 	params  map[string]string     // of the startup packet
 	key     string                // what a cancel request must bear: BackendKeyData's body
 	role    role                  // the server's, as far as it has told
 	suits   func(role) *roleError // whether a server of that role will do, nil if any will
-	in      []byte                // client's bytes that cannot be handled yet
-	client  wire.Splitter
-	server  wire.Splitter
-
-	queue    queue
-	status   byte   // transaction status of the last ReadyForQuery: I, T, E
-	batch    bool   // extended messages were sent since the last Sync
-	skipping bool   // the server discards everything up to a Sync
-	copying  bool   // the server waits for COPY data
-	eaten    int    // Syncs that the server read, or will not, as part of a COPY that is not over
-	asked    bool   // the server waits for the client's answer about authentication
-	binds    bool   // the server and the client could each bind the login to TLS, and not to the same
-	heldRFQ  []byte // a ReadyForQuery that is held back until the names are known
-	entered  bool   // the client has been let in
-	doomed   bool   // the server said FATAL, or the client was told of an end
-	over     bool   // the client said Terminate
-
-	clientSink sink // the rest of the message being received from the client
-	serverSink sink // the same from the server
-
-	env     rewrite.Env
-	scratch *rewrite.Scratch
-	turns   uint64    // texts that were planned
-	names   uint64    // grows whenever the names or the Set in env become others
-	stale   bool      // names may have changed since they were read
-	learned time.Time // when they were read last
-	reread  bool      // relations too
-	private bool      // env.Set was read inside a transaction that changed the catalog
-	lexing  bool      // a statement on its way may change how text is read
-	flushed bool      // a Flush has been sent to bring the replies of a batch in
-
-	ends      bool   // the end of a transaction, or part of one, is on its way
-	endsIn    uint64 // the last of batches that may have one
-	digest    digest // of the answer that env.Set stands for, zero if not known
-	seen      uint64 // Snapshots.changes when env.Set was read
-	backslash bool   // standard_conforming_strings is off
-
-	begun  uint64 // Snapshots.changes when the session was idle last, before it said something
-	own    uint64 // how many of the changes since then are its own
-	behind bool   // the open transaction's snapshot is older than the names that the server goes by
-
-	wary  bool // nothing is protected, but there may be prepared statements from when something was
-	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
-
-	renews       bool // relations are read anew before the client hears that its transaction has ended
-	dirtyCatalog bool // the open transaction changed relations: see rewrite.Env.Dirty
-
-	encoding, serverEncoding string // client_encoding, server_encoding
-
-	utilities map[string]utility         // portals of utility statements that run something prepared, or depend on names
-	effects   map[string]rewrite.Changes // what the portals bound by the client may change when run
-	cursors   rewrite.Changes            // what cursors that were declared may change when fetched from
-
-	sendings map[string]sending // prepared statements on their way, by name
-	batches  uint64             // grows with each Sync and Query sent; starts at 1
-
-	statements map[string]*prepared
-	portals    map[string]*prepared
 }
 
 type phase uint8
@@ -124,13 +131,12 @@ var ErrEnded = errors.New("the session has ended")
 
 // NewSession makes a session for a client that has just connected.
 func NewSession(s *Settings) *Session {
-	n := &Session{Settings: s, Rules: s.Current.Load(), status: 'I', batches: 1, scratch: new(rewrite.Scratch)}
+	n := &Session{Settings: *s, Rules: s.Current.Load(), status: 'I', batches: 1, scratch: new(rewrite.Scratch)}
+	if n.Root == nil {
+		n.Root = n.Log
+	}
 	n.client.Head = n.clientHead
 	n.server.Head = n.serverHead
-	n.statements = map[string]*prepared{}
-	n.portals = map[string]*prepared{}
-	n.effects = map[string]rewrite.Changes{}
-	n.utilities = map[string]utility{}
 	return n
 }
 
@@ -199,6 +205,7 @@ func (s *Session) ServerUnreachable(err error) {
 
 // FromClient takes bytes that the client sent. It keeps none of p.
 func (s *Session) FromClient(p []byte) error {
+	s.came = time.Time{}
 	if len(s.in) > 0 {
 		s.in = append(s.in, p...)
 		if s.phase == starting { // the rest of a packet that came in pieces
@@ -215,6 +222,7 @@ func (s *Session) FromClient(p []byte) error {
 
 // resume handles bytes of the client that had to wait.
 func (s *Session) resume() error {
+	s.came = time.Time{}
 	s.flushed = false
 	if len(s.in) == 0 {
 		return s.ended()
@@ -237,6 +245,7 @@ func (s *Session) ended() error {
 
 // fromClient handles as much of p as it can and returns the rest.
 func (s *Session) fromClient(p []byte) (rest []byte, err error) {
+	var part wire.Part
 	for len(p) > 0 {
 		switch s.phase {
 		case starting:
@@ -267,7 +276,12 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 			p = p[n:]
 			continue
 		}
-		part, n, err := s.client.Next(p)
+		n := s.client.Whole(p, &part)
+		if n > 0 {
+			_, err = s.clientHead(part.Type, part.Size)
+		} else {
+			part, n, err = s.client.Next(p)
+		}
 		if err != nil {
 			return nil, s.violation(err)
 		}
@@ -291,7 +305,9 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 }
 
 // FromServer takes bytes that the server sent. It keeps none of p.
-func (s *Session) FromServer(p []byte) error {
+func (s *Session) FromServer(p []byte) (err error) {
+	s.came = time.Time{}
+	var part wire.Part
 	for len(p) > 0 {
 		switch s.phase {
 		case ended:
@@ -304,7 +320,12 @@ func (s *Session) FromServer(p []byte) error {
 			p = p[n:]
 			continue
 		}
-		part, n, err := s.server.Next(p)
+		n := s.server.Whole(p, &part)
+		if n > 0 {
+			_, err = s.serverHead(part.Type, part.Size)
+		} else {
+			part, n, err = s.server.Next(p)
+		}
 		if err != nil {
 			return s.violation(fmt.Errorf("from the server: %w", err))
 		}

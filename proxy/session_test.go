@@ -62,19 +62,30 @@ func bytesOfMessages(messages ...pgproto3.Message) []byte {
 	return b
 }
 
-// client sends messages and returns what the server gets.
+// client sends messages and returns what the server gets. Then it spoils them:
+// a session keeps none of what it is given.
 func (x *table) client(messages ...pgproto3.Message) []string {
 	x.t.Helper()
-	if err := x.FromClient(bytesOfMessages(messages...)); err != nil {
+	b := bytesOfMessages(messages...)
+	defer spoil(b)
+	if err := x.FromClient(b); err != nil {
 		x.t.Fatalf("from the client: %v", err)
 	}
 	return x.atServer()
 }
 
+func spoil(b []byte) {
+	for i := range b {
+		b[i] = 0xee
+	}
+}
+
 // server sends messages and returns what the client gets.
 func (x *table) server(messages ...pgproto3.Message) []string {
 	x.t.Helper()
-	if err := x.FromServer(bytesOfMessages(messages...)); err != nil {
+	b := bytesOfMessages(messages...)
+	defer spoil(b)
+	if err := x.FromServer(b); err != nil {
 		x.t.Fatalf("from the server: %v, to the client %.300q", err, x.ToClient.Take())
 	}
 	return x.atClient()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	gosync "sync"
+	"sync/atomic"
 	"time"
 
 	"tombstone/policy"
@@ -12,41 +13,66 @@ import (
 // changed the catalog, so it is what everybody sees.
 type Snapshots struct {
 	maxAge time.Duration
+	begin  time.Time // what due counts from
 
 	mu   gosync.Mutex
-	set  map[string]*snapshot
+	all  map[string]*snapshot
 	said map[[2]string]bool // database and problem, logged
 }
 
+// snapshot is what is known of one database. It is looked at with each
+// statement of each session, hence without a lock; none is ever taken out.
 type snapshot struct {
-	set     *policy.Set // nil until one is published
-	digest  digest      // of the answer that set stands for
-	due     time.Time   // from when on somebody should read it again
-	changes uint64      // how often a session has changed the catalog
-	read    uint64      // changes when set was asked for
+	of       *Snapshots
+	database string
+
+	changes atomic.Uint64 // how often a session has changed the catalog
+	due     atomic.Int64  // from when on somebody should read it again, in ns since Snapshots.begin
+	newest  atomic.Pointer[published]
+}
+
+// published is a Set as it was read. It does not change.
+type published struct {
+	set    *policy.Set
+	digest digest // of the answer that set stands for
+	read   uint64 // snapshot.changes when set was asked for
 }
 
 // NewSnapshots makes an empty store whose entries are read again after maxAge.
 func NewSnapshots(maxAge time.Duration) *Snapshots {
-	return &Snapshots{maxAge: maxAge, set: map[string]*snapshot{}, said: map[[2]string]bool{}}
+	return &Snapshots{maxAge: maxAge, begin: time.Now(), all: map[string]*snapshot{}, said: map[[2]string]bool{}}
+}
+
+// database returns what is known of one, which a caller may keep.
+func (s *Snapshots) database(name string) *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.locked(name)
+}
+
+func (s *Snapshots) locked(name string) *snapshot {
+	e := s.all[name]
+	if e == nil {
+		e = &snapshot{of: s, database: name}
+		s.all[name] = e
+	}
+	return e
 }
 
 // current returns the database's Set, nil if there is none, and the count of
 // changes when it was read. due asks the
 // caller to read it again: after maxAge one caller is asked, and after a
 // change by any session every caller, until one has read it.
-func (s *Snapshots) current(database string, now time.Time) (set *policy.Set, read uint64, due bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.entry(database)
-	switch {
-	case e.set == nil, e.read != e.changes:
-		return e.set, e.read, true
-	case now.Before(e.due):
-		return e.set, e.read, false
+func (e *snapshot) current(now time.Time) (set *policy.Set, read uint64, due bool) {
+	p := e.newest.Load()
+	if p == nil {
+		return nil, 0, true
 	}
-	e.due = now.Add(s.maxAge)
-	return e.set, e.read, true
+	if p.read != e.changes.Load() {
+		return p.set, p.read, true
+	}
+	at, when := int64(now.Sub(e.of.begin)), e.due.Load()
+	return p.set, p.read, at >= when && e.due.CompareAndSwap(when, at+int64(e.of.maxAge))
 }
 
 // changed says that a session has changed, or may be about to change, the
@@ -54,48 +80,30 @@ func (s *Snapshots) current(database string, now time.Time) (set *policy.Set, re
 //
 // Without it, another session would really delete from a table that was
 // created a moment ago and that a wildcard protects.
-func (s *Snapshots) changed(database string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.entry(database).changes++
-}
+func (s *Snapshots) changed(database string) { s.database(database).changes.Add(1) }
 
 // changes is to be asked before the catalog is, and handed to publish: a
 // change that comes between makes what was read out of date.
-func (s *Snapshots) changes(database string) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.entry(database).changes
-}
+func (s *Snapshots) changes(database string) uint64 { return s.database(database).changes.Load() }
 
 // publish makes a Set the database's newest, unless a newer one is there.
 func (s *Snapshots) publish(set *policy.Set, answer digest, changes uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.entry(set.Database)
-	if e.set != nil && (e.read > changes || e.read == changes && e.set.Version > set.Version) {
+	e := s.locked(set.Database)
+	if p := e.newest.Load(); p != nil && (p.read > changes || p.read == changes && p.set.Version > set.Version) {
 		return
 	}
-	e.set, e.digest, e.read, e.due = set, answer, changes, now.Add(s.maxAge)
+	e.due.Store(int64(now.Sub(s.begin) + s.maxAge))
+	e.newest.Store(&published{set, answer, changes})
 }
 
 // known returns the database's newest Set if an answer leads to it.
 func (s *Snapshots) known(database string, answer digest) *policy.Set {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e := s.entry(database); e.digest == answer {
-		return e.set
+	if p := s.database(database).newest.Load(); p != nil && p.digest == answer {
+		return p.set
 	}
 	return nil
-}
-
-func (s *Snapshots) entry(database string) *snapshot {
-	e := s.set[database]
-	if e == nil {
-		e = &snapshot{}
-		s.set[database] = e
-	}
-	return e
 }
 
 // firstTime reports whether a problem of a database has not been reported.

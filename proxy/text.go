@@ -3,13 +3,19 @@ package proxy
 import (
 	"encoding/binary"
 	"fmt"
+	"unsafe"
 
 	"github.com/jackc/pgproto3/v2"
 
 	"tombstone/proxy/wire"
 	"tombstone/rewrite"
-	"tombstone/rewrite/lex"
 )
+
+// lent makes a string of bytes that the client sent, for as long as they are being handled: then others will stand there.
+// What is kept of a text must be a copy, see Scratch.Keep.
+//
+// Without it, each statement would leave garbage of its size.
+func lent(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
 // clientQuery plans and sends the text of a simple Query.
 func (s *Session) clientQuery(part *wire.Part) (bool, error) {
@@ -25,7 +31,7 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	if !f.OK() || len(f.Rest()) > 0 {
 		return false, s.violation(fmt.Errorf("invalid string in message"))
 	}
-	sql := string(text)
+	sql := lent(text)
 	plan := s.plan(sql)
 	if plan == nil {
 		return false, s.ended()
@@ -39,6 +45,11 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		plan = rewrite.RefuseWhole(sql, plan.Refusal)
 	}
 	s.note(plan, sql)
+	if plan.Probe || plan.Edited() || plan.Depends && prepares(plan) || runsPrepared(plan) {
+		sql = s.scratch.Keep(sql)
+	} else {
+		sql = ""
+	}
 	s.changes(plan.Changes)
 	s.count(plan)
 	s.sentPrepares(plan)
@@ -57,21 +68,19 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 	case plan.Edited():
 		s.sendQuery(plan, sql)
 	default:
-		r := request{kind: query, plan: plan, names: s.names, batch: s.batches - 1}
-		if plan.Depends && prepares(plan) || runsPrepared(plan) {
-			r.sql = sql
-		}
-		s.queue.push(r)
+		r := s.queue.add(query)
+		r.plan, r.sql, r.names, r.batch = plan, sql, s.names, s.batches-1
 		s.ToServer.pass(part.Raw, part.Lent)
 	}
 	return true, nil
 }
 
 func (s *Session) sendQuery(plan *rewrite.Plan, sql string) {
-	s.queue.push(request{kind: query, plan: plan, sql: sql, names: s.names, batch: s.batches - 1})
+	r := s.queue.add(query)
+	r.plan, r.sql, r.names, r.batch = plan, sql, s.names, s.batches-1
 	start := len(s.ToServer.copied())
 	out := append(s.ToServer.own, 'Q', 0, 0, 0, 0)
-	out = append(plan.Append(out, sql, s.tokens(sql)), 0)
+	out = append(s.scratch.Append(out, plan, sql), 0)
 	s.ToServer.own = sized(out, start)
 }
 
@@ -91,7 +100,8 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		}
 		s.clientSink = discard
 		refusal := rewrite.TooLarge(s.StatementBytes)
-		s.request(request{kind: parse, name: key(name), plan: refused(refusal)})
+		r := s.request(parse)
+		r.name, r.plan = key(name), refused(refusal)
 		s.ToServer.encode(&pgproto3.Parse{Name: string(name), Query: sentinel})
 		s.Log.Warn("statement refused", "rule", refusal.Rule, "reason", refusal.Message)
 		return true, nil
@@ -103,44 +113,36 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	if reserved(name) {
 		return false, s.reserved()
 	}
-	sql := string(text)
+	sql := lent(text)
 	plan := s.plan(sql)
 	if plan == nil {
 		return false, s.ended()
 	}
 	s.note(plan, sql)
+	if plan.Probe || plan.Edited() || plan.Depends || runsPrepared(plan) {
+		sql = s.scratch.Keep(sql)
+	} else {
+		sql = ""
+	}
 	// A transaction ends when the statement runs, see bound: one that has failed
 	// answers no question before.
 	s.changes(plan.Changes &^ rewrite.EndsWork)
 	s.sent(key(name), plan, s.batches)
 	s.sentPrepares(plan)
-	r := request{kind: parse, name: key(name), plan: plan, names: s.names}
-	if plan.Depends || runsPrepared(plan) {
-		r.sql = sql
+	if plan.Probe {
+		s.probe(name, plan, sql)
 	}
+	r := s.request(parse)
+	r.name, r.plan, r.sql, r.names = key(name), plan, sql, s.names
 	switch {
 	case plan.Probe:
-		r.sql = sql
-		if len(name) == 0 {
-			// A Parse without a name ends the statement that has none, even if it fails.
-			s.ToServer.encode(&pgproto3.Close{ObjectType: 'S'})
-			s.request(request{kind: closeStatement, own: true})
-		}
-		s.ToServer.encode(&pgproto3.Close{ObjectType: 'S', Name: ownName})
-		s.request(request{kind: closeStatement, name: ownName, own: true})
-		s.ToServer.encode(&pgproto3.Parse{Name: ownName, Query: sql})
-		s.request(request{kind: parse, name: ownName, plan: plan, sql: sql, own: true})
 		s.ToServer.encode(&pgproto3.Parse{Name: string(name), Query: sentinel})
-		s.request(r)
 	case plan.Edited():
-		r.sql = sql
-		s.request(r)
 		start := len(s.ToServer.copied())
 		out := append(append(append(s.ToServer.own, 'P', 0, 0, 0, 0), name...), 0)
-		out = append(plan.Append(out, sql, s.tokens(sql)), 0)
+		out = append(s.scratch.Append(out, plan, sql), 0)
 		s.ToServer.own = sized(append(out, f.Rest()...), start)
 	default:
-		s.request(r)
 		s.ToServer.pass(part.Raw, part.Lent)
 	}
 	if len(plan.Stmts) == 1 && plan.Stmts[0].Refusal != nil {
@@ -149,17 +151,24 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	return true, nil
 }
 
+// probe asks the server for its opinion of a Parse's text, under our own name.
+// What takes the place of the client's Parse runs only if it had no objection.
+func (s *Session) probe(name []byte, plan *rewrite.Plan, sql string) {
+	if len(name) == 0 {
+		// A Parse without a name ends the statement that has none, even if it fails.
+		s.ToServer.encode(&pgproto3.Close{ObjectType: 'S'})
+		s.request(closeStatement).own = true
+	}
+	s.ToServer.encode(&pgproto3.Close{ObjectType: 'S', Name: ownName})
+	r := s.request(closeStatement)
+	r.name, r.own = ownName, true
+	s.ToServer.encode(&pgproto3.Parse{Name: ownName, Query: sql})
+	r = s.request(parse)
+	r.name, r.plan, r.sql, r.own = ownName, plan, sql, true
+}
+
 // sized writes the length of the message that starts at that place.
 func sized(out []byte, start int) []byte {
 	binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
 	return out
-}
-
-// tokens returns the tokens of the text that was planned last if it is sql,
-// which is not so for the empty text of a refusal.
-func (s *Session) tokens(sql string) []lex.Token {
-	if sql == "" {
-		return nil
-	}
-	return s.scratch.Tokens()
 }

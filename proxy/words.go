@@ -56,7 +56,7 @@ func (s *Session) verb(r *request) (verb string, top bool) {
 	if plan != nil && r.stmt < len(plan.Stmts) {
 		st := &plan.Stmts[r.stmt]
 		tag, buried, deletes = st.Tag, st.Action == rewrite.Buried, st.Deletes
-		if p := s.statements[keyOf(st.Execute)]; st.Execute != "" && p != nil {
+		if p := s.statement(keyOf(st.Execute)); st.Execute != "" && p != nil {
 			tag = p.tag
 		}
 	}

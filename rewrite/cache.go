@@ -2,14 +2,16 @@ package rewrite
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"tombstone/rewrite/lex"
 )
 
 // Cache keeps plans by shape, for all sessions. What it holds is bounded in
-// bytes; the plans that go are chosen by SIEVE: oldest first, but one that was
+// bytes (its texts come on top, see there); the plans that go are chosen by SIEVE: oldest first, but one that was
 // used since the hand last passed it is passed over once (Zhang et al., NSDI
 // 2024). A flood of shapes that are seen once does not drive out those in use.
 //
@@ -18,6 +20,7 @@ import (
 type Cache struct {
 	seed   maphash.Seed
 	shards [16]shard
+	texts  texts
 
 	hits, misses, evictions atomic.Uint64
 }
@@ -32,6 +35,7 @@ type CacheStats struct {
 // NewCache makes a cache that holds at most that many bytes.
 func NewCache(bytes int) *Cache {
 	c := &Cache{seed: maphash.MakeSeed()}
+	c.texts.seed = c.seed
 	for i := range c.shards {
 		c.shards[i].limit = bytes / len(c.shards)
 		c.shards[i].entries = map[string]*entry{}
@@ -55,18 +59,38 @@ func (c *Cache) Stats() CacheStats {
 
 // Rewrite plans a text as [Rewrite] does, from memory where a text of its
 // shape has been planned. Of several callers that miss at once one plans.
+//
+// sql may be memory that the caller will use again: neither the cache nor the
+// plan keeps any of it.
 func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
-	s.valid = false
-	if !env.ordinary(sql) {
-		return Rewrite(sql, env)
+	s.text, s.known = "", nil
+	plan := c.rewrite(sql, env, s)
+	if !plan.Edited() {
+		s.text = "" // nobody asks for its tokens, so it need not be held
+	}
+	return plan
+}
+
+func (c *Cache) rewrite(sql string, env *Env, s *Scratch) *Plan {
+	if !env.ordinary() {
+		return fresh(sql, env)
+	}
+	known, slot, hash := c.texts.find(sql, env)
+	if known != nil && holds(known.plan, env) {
+		c.hits.Add(1)
+		s.known = known
+		return known.plan
+	}
+	if !utf8.ValidString(sql) {
+		return fresh(sql, env)
 	}
 	var err error
 	if s.toks, err = lex.Scan(s.toks[:0], sql); err != nil {
-		return Rewrite(sql, env)
+		return fresh(sql, env)
 	}
-	s.valid = true
+	s.text = sql
 	if !s.shape(sql, env) {
-		return Rewrite(sql, env)
+		return fresh(sql, env)
 	}
 	h := &c.shards[maphash.Bytes(c.seed, s.key)%uint64(len(c.shards))]
 	h.mu.Lock()
@@ -75,9 +99,10 @@ func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
 		h.mu.Unlock()
 		if !holds(e.plan, env) {
 			c.misses.Add(1)
-			return Rewrite(sql, env)
+			return fresh(sql, env)
 		}
 		c.hits.Add(1)
+		slot.learn(hash, env, e.plan, s)
 		return e.plan
 	}
 	if f := h.flights[string(s.key)]; f != nil {
@@ -88,7 +113,7 @@ func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
 			return f.plan
 		}
 		c.misses.Add(1)
-		return Rewrite(sql, env)
+		return fresh(sql, env)
 	}
 	f := &flight{done: make(chan struct{})}
 	key := string(s.key)
@@ -106,12 +131,15 @@ func (c *Cache) Rewrite(sql string, env *Env, s *Scratch) *Plan {
 		h.mu.Unlock()
 		close(f.done)
 	}()
-	plan = Rewrite(sql, env)
+	plan = fresh(sql, env)
 	if cacheable(plan) {
 		f.plan = plan
 	}
 	return plan
 }
+
+// fresh plans a copy of a text: a plan may hold parts of it.
+func fresh(sql string, env *Env) *Plan { return Rewrite(strings.Clone(sql), env) }
 
 // holds reports whether a plan made under the same key is right although the
 // names may have changed since they were read: one that does not depend on them.

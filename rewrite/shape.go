@@ -3,7 +3,7 @@ package rewrite
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"unicode/utf8"
+	"strings"
 
 	"tombstone/rewrite/lex"
 )
@@ -16,17 +16,36 @@ import (
 
 // Scratch is the memory that a caller of [Cache.Rewrite] keeps between calls.
 type Scratch struct {
-	toks  []lex.Token
-	key   []byte
-	valid bool // toks are those of the text planned last
+	toks []lex.Token
+	key  []byte
+	text string // what toks are the tokens of; "" if they may be of none
+
+	known *knownText // the text planned last, if it was known
 }
 
-// Tokens returns the tokens of the text planned last, or nil.
-func (s *Scratch) Tokens() []lex.Token {
-	if !s.valid {
-		return nil
+// Keep returns a copy of sql that may be kept. sql must be the text planned last.
+func (s *Scratch) Keep(sql string) string {
+	if s.known != nil && s.known.text == sql {
+		return s.known.text
 	}
-	return s.toks
+	return strings.Clone(sql)
+}
+
+// Append appends the text for the server to dst, as [Plan.Append] does, with the
+// tokens of the text planned last if sql is that text.
+//
+// Without the question whether it is, the edits of a text that was planned before a
+// prepared statement was looked at again would go where that statement's tokens are.
+func (s *Scratch) Append(dst []byte, p *Plan, sql string) []byte {
+	if k := s.known; k != nil && k.plan == p && k.text == sql && k.sent != "" {
+		return append(dst, k.sent...)
+	}
+	toks := s.toks
+	if sql == "" || s.text != sql {
+		toks = nil
+	}
+	s.text = "" // it need not be kept for long
+	return p.Append(dst, sql, toks)
 }
 
 // Bytes that begin a part of a key. Punctuation stands for itself, so they
@@ -123,6 +142,6 @@ func cacheable(p *Plan) bool {
 
 // ordinary reports whether the server reads text as our lexer does, and names
 // are known: otherwise each text is looked at by itself.
-func (e *Env) ordinary(sql string) bool {
-	return e.Key != "" && !e.Backslash && (e.Encoding == "" || e.Encoding == "UTF8") && utf8.ValidString(sql)
+func (e *Env) ordinary() bool {
+	return e.Key != "" && !e.Backslash && (e.Encoding == "" || e.Encoding == "UTF8")
 }

@@ -86,6 +86,23 @@ func (s *Splitter) Next(p []byte) (part Part, n int, err error) {
 	return part, n, err
 }
 
+// Whole finds the message at the front of p if all of it is there, as Next
+// would, for a fraction of the cost. It returns how many bytes of p that is; 0
+// means that Next has to be asked. It does not ask Head whether the message may
+// be, so that is for the caller to do.
+func (s *Splitter) Whole(p []byte, part *Part) int {
+	if s.left > 0 || len(s.buf) > 0 || len(p) < HeaderSize {
+		return 0
+	}
+	length := binary.BigEndian.Uint32(p[1:])
+	if length < 4 || uint64(length) >= uint64(len(p)) {
+		return 0
+	}
+	n := 1 + int(length)
+	*part = Part{Type: p[0], Raw: p[:n], First: true, Last: true, Size: n - HeaderSize, Lent: true}
+	return n
+}
+
 // Skip returns how many bytes at the front of p are whole messages of a type
 // that nobody needs to look at, and which Next need not be given: the rows of
 // a large answer cost a few nanoseconds each that way. It is 0 inside a

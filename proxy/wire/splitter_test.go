@@ -56,6 +56,47 @@ func split(t testing.TB, s *Splitter, stream []byte, cut func(left int) int) ([]
 	return got, nil
 }
 
+// TestWhole: wherever a stream is cut, Whole finds what Next finds, or nothing, and changes nothing.
+func TestWhole(t *testing.T) {
+	var stream []byte
+	for _, m := range []string{"Q", "Qselect 1", "S", "Bwith parameters", "S"} {
+		stream = append(stream, frame(m[0], m[1:])...)
+	}
+	for size := 1; size <= len(stream); size++ {
+		s := &Splitter{Head: heads(1 << 30)}
+		found := 0
+		for left := stream; len(left) > 0; {
+			piece := left[:min(size, len(left))]
+			left = left[len(piece):]
+			for len(piece) > 0 {
+				var whole Part
+				n := s.Whole(piece, &whole)
+				part, used, err := s.Next(piece)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n > 0 {
+					found++
+					if n != used || fmt.Sprint(whole) != fmt.Sprint(part) {
+						t.Fatalf("pieces of %d: Whole finds %v in %d bytes, Next %v in %d", size, whole, n, part, used)
+					}
+				} else if part.Whole() && part.Lent {
+					t.Fatalf("pieces of %d: Whole does not find %q", size, part.Raw)
+				}
+				piece = piece[used:]
+			}
+		}
+		if size == len(stream) && found != 5 {
+			t.Errorf("Whole finds %d of 5 messages", found)
+		}
+	}
+	for _, bad := range []string{"Q\x00\x00\x00\x03", "Q\xff\xff\xff\xff", "Q\x00\x00\x00\x05", "Q\x00\x00\x00", ""} {
+		if n := new(Splitter).Whole([]byte(bad), new(Part)); n != 0 {
+			t.Errorf("found %d bytes of %q", n, bad)
+		}
+	}
+}
+
 func heads(n int) func(byte, int) (int, error) {
 	return func(byte, int) (int, error) { return n, nil }
 }
