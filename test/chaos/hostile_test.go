@@ -28,15 +28,15 @@ func TestHostile(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("the seed is %d", seed)
-	p := start(t, address(server))
+	p := plain.stand(t, server)
 	serves(t, p)
-	before := sampled(t, p, Sample{})
+	before := sampled(t, p.Process, Sample{})
 	t.Logf("before: %s", before)
 	attack(t, p, seed, 0, *hostiles/5)
-	first := sampled(t, p, before)
+	first := sampled(t, p.Process, before)
 	t.Logf("after %d: %s", *hostiles/5, first)
 	attack(t, p, seed, *hostiles/5, *hostiles)
-	last := sampled(t, p, before)
+	last := sampled(t, p.Process, before)
 	t.Logf("after %d: %s", *hostiles, last)
 	if err := LeftOver(before, last); err != nil {
 		t.Error(err)
@@ -48,7 +48,7 @@ func TestHostile(t *testing.T) {
 }
 
 // attack sends the sequences of some numbers, many at a time.
-func attack(t *testing.T, p *Process, seed uint64, from, to int) {
+func attack(t *testing.T, p *subject, seed uint64, from, to int) {
 	var next atomic.Int64
 	next.Store(int64(from))
 	var wait sync.WaitGroup
