@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -91,6 +92,10 @@ func (d *dialer) try(ctx context.Context, h config.Host, packet []byte, as *iden
 		return nil, err
 	}
 	a, err := d.begin(ctx, c, h, packet, as, want)
+	if err == nil {
+		a = d.again(ctx, a, packet, as, want)
+		c = a.Conn
+	}
 	if err == nil && a.done && !a.role.suits(want) {
 		err = &roleError{host: h.Address, role: a.role, attrs: want}
 	}
@@ -122,19 +127,44 @@ func hostError(h config.Host, hosts int, err error) error {
 	return fmt.Errorf("%s: %w", h.Address, err)
 }
 
+// again has an arrival that a server did not let in over TLS, with sslmode=prefer, arrive without TLS, as libpq does: a pg_hba.conf may
+// have entries for that only. If it is not let in like this either, what the server said first is the answer.
+func (d *dialer) again(ctx context.Context, a *arrival, packet []byte, as *identity, want string) *arrival {
+	if !d.prefers() || !a.encrypted() || a.code == "" || a.code == "57P03" {
+		return a
+	}
+	c, err := d.plain(ctx, a.host)
+	if err != nil {
+		return a
+	}
+	b, err := d.begin(ctx, c, a.host, packet, as, want)
+	if err != nil || b.code != "" {
+		_ = c.Close()
+		return a
+	}
+	a.close()
+	return b
+}
+
+func (a *arrival) encrypted() bool {
+	_, ok := a.Conn.(*tls.Conn)
+	return ok
+}
+
 // begin sends a startup packet and reads what the server says until the client is needed, or as much as has to be known.
 func (d *dialer) begin(ctx context.Context, c net.Conn, h config.Host, packet []byte, as *identity, want string) (*arrival, error) {
 	a := &arrival{Conn: c, host: h}
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if d.upstream.ConnectTimeout > 0 && (as != nil || d.several()) {
+	listens := as != nil || d.several() || d.prefers()
+	if d.upstream.ConnectTimeout > 0 && listens {
 		_ = c.SetDeadline(time.Now().Add(d.upstream.ConnectTimeout))
 		defer c.SetDeadline(time.Time{})
 	}
 	if _, err := c.Write(packet); err != nil {
 		return nil, err
 	}
-	if as == nil && !d.several() {
+	if !listens {
 		return a, nil
 	}
 	var login *auth.Login

@@ -45,10 +45,16 @@ func (d *dialer) askRole(ctx context.Context, h config.Host) (role, error) {
 		return role{}, err
 	}
 	defer c.Close()
-	a, err := d.begin(ctx, c, h, ownStartup(&d.upstream), as, "primary") // so that the role is read, whatever it is
-	if err != nil || !a.done {
+	packet, want := ownStartup(&d.upstream), "primary" // so that the role is read, whatever it is
+	a, err := d.begin(ctx, c, h, packet, as, want)
+	if err != nil {
 		return role{}, nil
 	}
-	_, _ = c.Write(encode(nil, &pgproto3.Terminate{}))
+	a = d.again(ctx, a, packet, as, want)
+	defer a.Close()
+	if !a.done {
+		return role{}, nil
+	}
+	_, _ = a.Write(encode(nil, &pgproto3.Terminate{}))
 	return a.role, nil
 }

@@ -276,11 +276,14 @@ func (c *conn) end() {
 	c.over = true
 	c.collect()
 	c.resumed.Broadcast()
-	// Both sides' reads and writes return; what is left for the client is
-	// written by farewell.
-	_ = c.client.SetDeadline(time.Unix(1, 0))
-	_ = c.server.SetReadDeadline(time.Unix(1, 0))
-	_ = c.server.SetWriteDeadline(time.Now().Add(farewellTime))
+	// Both sides' reads return, and writes have a moment left. Whoever is about
+	// to write to the client may have its last message, and a write that finds
+	// its time over is the end of a TLS connection.
+	now := time.Now()
+	for _, side := range []net.Conn{c.client, c.server} {
+		_ = side.SetReadDeadline(time.Unix(1, 0))
+		_ = side.SetWriteDeadline(now.Add(farewellTime))
+	}
 }
 
 // letIn lifts the limit on the time that logging in takes.

@@ -80,18 +80,24 @@ func (d *dialer) dial(ctx context.Context, h config.Host) (net.Conn, error) {
 	switch {
 	case err == nil:
 		return secure, nil
-	case d.upstream.TLS.Mode != "prefer":
-		_ = c.Close()
-		return nil, err
-	case errors.Is(err, errPlain):
+	case d.prefers() && errors.Is(err, errPlain):
 		return c, nil
 	}
-	_ = c.Close() // as libpq does: prefer goes on without
-	return d.plain(ctx, h)
+	_ = c.Close()
+	if d.prefers() && errors.Is(err, errHandshake) {
+		return d.plain(ctx, h)
+	}
+	return nil, err
 }
 
+// prefers reports whether TLS is for servers that have it only. libpq goes on without TLS if a server has none, and connects once more
+// without if the handshake fails, or if the server lets nobody in over TLS (see again). No answer to the request for TLS, or one
+// that is none, is an error there too.
+func (d *dialer) prefers() bool { return d.upstream.TLS.Mode == "prefer" }
+
+// plain connects to one server without TLS.
 func (d *dialer) plain(ctx context.Context, h config.Host) (net.Conn, error) {
-	n := net.Dialer{KeepAlive: -1, KeepAliveConfig: d.keepalive}
+	n := net.Dialer{Timeout: d.upstream.ConnectTimeout, KeepAlive: -1, KeepAliveConfig: d.keepalive}
 	return n.DialContext(ctx, h.Network, h.Address)
 }
 

@@ -67,6 +67,9 @@ const needs17 = "sslnegotiation=direct needs PostgreSQL 17 or newer"
 // errPlain says that the server has no TLS.
 var errPlain = errors.New("the server does not support TLS, which sslmode asks for; set ssl = on there, or sslmode=disable in upstream")
 
+// errHandshake says that the server has TLS, and that it came to nothing.
+var errHandshake = errors.New("TLS handshake")
+
 // encrypt makes a connection to a server a TLS one. errPlain says that it is still as it was.
 func (d *dialer) encrypt(ctx context.Context, c net.Conn, h config.Host) (net.Conn, error) {
 	if !d.upstream.TLS.Direct {
@@ -92,7 +95,7 @@ func (d *dialer) encrypt(ctx context.Context, c net.Conn, h config.Host) (net.Co
 		if d.upstream.TLS.Direct && errors.Is(err, io.EOF) {
 			err = errors.New("the server closed the connection; " + needs17)
 		}
-		return nil, fmt.Errorf("TLS handshake: %w", err)
+		return nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	if d.upstream.TLS.Direct && secure.ConnectionState().NegotiatedProtocol != protocolName {
 		return nil, errors.New("the server did not agree on the protocol postgresql; " + needs17)

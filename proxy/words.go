@@ -15,7 +15,9 @@ var updateWords = []struct{ code, update, delete string }{
 	{"55000", "To enable updating the view, provide an INSTEAD OF UPDATE trigger or an unconditional ON UPDATE DO INSTEAD rule.",
 		"To enable deleting from the view, provide an INSTEAD OF DELETE trigger or an unconditional ON DELETE DO INSTEAD rule."},
 	{"55000", "cannot update table ", "cannot delete from table "}, // that has no replica identity
-	{"55000", "cannot update foreign table ", "cannot delete from foreign table "},
+	{"42P10", "cannot update table ", "cannot delete from table "}, // whose replica identity lacks columns that its publication looks at
+	{"0A000", "cannot update foreign table ", "cannot delete from foreign table "},
+	{"55000", "does not allow updates", "does not allow deletes"}, // a foreign table, by its server's options
 	{"55000", "and publishes updates", "and publishes deletes"},
 	{"55000", "To enable updating the table, set REPLICA IDENTITY using ALTER TABLE.", "To enable deleting from the table, set REPLICA IDENTITY using ALTER TABLE."},
 }

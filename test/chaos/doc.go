@@ -6,6 +6,7 @@
 //     them too.
 //   - relay_test.go: a TCP relay that injects faults at a chosen byte.
 //   - fault_test.go, state_test.go, kill_test.go: every fault on either side of the proxy, and the server's death, at every state of the protocol.
+//   - legs_test.go: with TLS on either side, with logins that end at the proxy, and without event loops. A sample of the faults is tried there too.
 //   - hostile_test.go: bytes that no client should send before it has logged in, by the hundred thousand.
 //
 // The session without sockets, under random schedules and compared with a model of the server, is tested in package proxy

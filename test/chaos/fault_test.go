@@ -25,20 +25,34 @@ const (
 
 // TestFaults breaks the connection on either side, in either direction, in every state, at several bytes. What the client got until
 // then must be the beginning of what it gets otherwise; what only slows it down must change nothing.
-func TestFaults(t *testing.T) {
-	behind := startRelay(t, address(server))
-	p := start(t, behind.Addr().String())
-	before := startRelay(t, p.Address())
-	serves(t, p)
-	settled := sampled(t, p, Sample{})
-	bystander, err := pgx.Connect(within(t), p.DSN("postgres", "postgres"))
+func TestFaults(t *testing.T) { faults(t, plain.between(t), 0, 1) }
+
+// TestFaultsOnOtherLegs is a sample of the same. The steps have no factor in common with the number of faults, so that each of
+// those has its turn, in one state or another.
+func TestFaultsOnOtherLegs(t *testing.T) {
+	for i, l := range others {
+		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
+			s := l.between(t)
+			faults(t, s, i, 21)
+			loginFaults(t, s, i, 9)
+		})
+	}
+}
+
+// faults tries every so many faults on a proxy, from a first on.
+func faults(t *testing.T, s *subject, first, every int) {
+	serves(t, s)
+	settled := sampled(t, s.Process, Sample{})
+	bystander, err := pgx.Connect(within(t), s.dsn())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var acknowledged []string
-	for _, s := range states {
-		want := s.reference(t, p)
-		t.Run(s.name, func(t *testing.T) {
+	n := 0
+	for _, st := range states {
+		want := st.reference(t, s.dsn())
+		t.Run(st.name, func(t *testing.T) {
 			for _, side := range []string{clientSide, serverSide} {
 				for _, where := range []direction{toServer, toClient} {
 					for _, f := range []fault{cutOff, reset, halfClose, drip, hold} {
@@ -46,9 +60,12 @@ func TestFaults(t *testing.T) {
 							if after > 0 && (f == drip || f == hold) {
 								continue
 							}
+							if n++; (n-1)%every != first%every {
+								continue
+							}
 							about := fmt.Sprintf("%s, %s, %s, after %d bytes", f, side, where, after)
 							token := fresh()
-							if suffer(t, about, &s, p, before, behind, side, f, where, after, token, want) {
+							if suffer(t, about, &st, s, side, f, where, after, token, want) {
 								acknowledged = append(acknowledged, token)
 							}
 							var got string
@@ -62,19 +79,18 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	_ = bystander.Close(within(t))
-	after := sampled(t, p, settled)
+	after := sampled(t, s.Process, settled)
 	if err := LeftOver(settled, after); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d exchanges, %d commits acknowledged; %s before, %s after", tokens.Load(), len(acknowledged), settled, after)
+	t.Logf("%d exchanges, %d commits acknowledged; %s before, %s after", (n+every-1)/every, len(acknowledged), settled, after)
 	there(t, acknowledged)
 }
 
 // suffer is one session with one fault. It reports whether a commit of its token was acknowledged.
-func suffer(t *testing.T, about string, s *state, p *Process, before, behind *relay, side string, f fault, where direction, after int, token string, want []string) bool {
+func suffer(t *testing.T, about string, s *state, by *subject, side string, f fault, where direction, after int, token string, want []string) bool {
 	t.Helper()
-	host, port, _ := strings.Cut(before.Addr().String(), ":")
-	c, err := login(within(t), fmt.Sprintf("host=%s port=%s user=postgres dbname=postgres sslmode=disable", host, port))
+	c, err := login(within(t), by.dsn())
 	if err != nil {
 		t.Fatalf("%s: login: %v", about, err)
 	}
@@ -82,9 +98,9 @@ func suffer(t *testing.T, about string, s *state, p *Process, before, behind *re
 	if err := s.arrive(c); err != nil {
 		t.Fatalf("%s: %v", about, err)
 	}
-	l := before.last()
+	l := by.before.last()
 	if side == serverSide {
-		l = behind.last()
+		l = by.behind.last()
 	}
 	l.arm(f, where, after)
 	if f == hold {
@@ -153,23 +169,26 @@ func there(t *testing.T, acknowledged []string) {
 }
 
 // TestLoginFaults breaks logins, SCRAM and the proxy's own questions before the first ReadyForQuery included.
-func TestLoginFaults(t *testing.T) {
-	behind := startRelay(t, address(server))
-	p := start(t, behind.Addr().String())
-	before := startRelay(t, p.Address())
-	serves(t, p)
-	settled := sampled(t, p, Sample{})
-	host, port, _ := strings.Cut(before.Addr().String(), ":")
-	dsn := fmt.Sprintf("host=%s port=%s user=scram_user password=secret dbname=postgres sslmode=disable", host, port)
+func TestLoginFaults(t *testing.T) { loginFaults(t, plain.between(t), 0, 1) }
+
+// loginFaults tries every so many faults, from a first on.
+func loginFaults(t *testing.T, s *subject, first, every int) {
+	serves(t, s)
+	settled := sampled(t, s.Process, Sample{})
+	dsn := s.dsnOf("scram_user")
+	n := 0
 	outcomes := map[string]int{}
 	for _, side := range []string{clientSide, serverSide} {
 		for _, where := range []direction{toServer, toClient} {
 			for _, f := range []fault{cutOff, reset, halfClose, drip} {
 				for _, after := range []int{1, 4, 9, 30, 60, 100, 150, 220, 300, 400, 600, 900, 1500, 3000} {
-					about := fmt.Sprintf("%s, %s, %s, after %d bytes", f, side, where, after)
-					r := before
+					if n++; (n-1)%every != first%every {
+						continue
+					}
+					about := fmt.Sprintf("login: %s, %s, %s, after %d bytes", f, side, where, after)
+					r := s.before
 					if side == serverSide {
-						r = behind
+						r = s.behind
 					}
 					r.armNext(f, where, after)
 					conn, err := pgconn.Connect(within(t), dsn)
@@ -201,8 +220,8 @@ func TestLoginFaults(t *testing.T) {
 			}
 		}
 	}
-	serves(t, p)
-	after := sampled(t, p, settled)
+	serves(t, s)
+	after := sampled(t, s.Process, settled)
 	if err := LeftOver(settled, after); err != nil {
 		t.Error(err)
 	}

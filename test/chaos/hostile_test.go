@@ -28,15 +28,15 @@ func TestHostile(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("the seed is %d", seed)
-	p := start(t, address(server))
+	p := plain.stand(t, server)
 	serves(t, p)
-	before := sampled(t, p, Sample{})
+	before := sampled(t, p.Process, Sample{})
 	t.Logf("before: %s", before)
 	attack(t, p, seed, 0, *hostiles/5)
-	first := sampled(t, p, before)
+	first := sampled(t, p.Process, before)
 	t.Logf("after %d: %s", *hostiles/5, first)
 	attack(t, p, seed, *hostiles/5, *hostiles)
-	last := sampled(t, p, before)
+	last := sampled(t, p.Process, before)
 	t.Logf("after %d: %s", *hostiles, last)
 	if err := LeftOver(before, last); err != nil {
 		t.Error(err)
@@ -48,7 +48,7 @@ func TestHostile(t *testing.T) {
 }
 
 // attack sends the sequences of some numbers, many at a time.
-func attack(t *testing.T, p *Process, seed uint64, from, to int) {
+func attack(t *testing.T, p *subject, seed uint64, from, to int) {
 	var next atomic.Int64
 	next.Store(int64(from))
 	var wait sync.WaitGroup
@@ -149,12 +149,18 @@ var sequences = [][][]byte{
 // hello is the beginning of a TLS ClientHello, as of a client that negotiates TLS directly.
 var hello = append([]byte("\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03"), slices.Repeat([]byte("\x5a\x13\x01\x00\x10\x00\x0d\x00\x0b\x0apostgresql"), 10)...)
 
-// mutate makes a sequence that is broken in one way or several.
-func mutate(r *rand.Rand) []byte {
+// sequence is a copy of one of them, which may be changed.
+func sequence(r *rand.Rand) [][]byte {
 	s := slices.Clone(sequences[r.IntN(len(sequences))])
 	for i := range s {
 		s[i] = slices.Clone(s[i])
 	}
+	return s
+}
+
+// mutate makes a sequence that is broken in one way or several.
+func mutate(r *rand.Rand) []byte {
+	s := sequence(r)
 	for range 1 + r.IntN(3) {
 		i := r.IntN(len(s))
 		m := s[i]
@@ -178,7 +184,7 @@ func mutate(r *rand.Rand) []byte {
 				binary.BigEndian.PutUint32(m[at:], lies[r.IntN(len(lies))])
 			}
 		case 5: // another conversation joins in
-			s = append(s, sequences[r.IntN(len(sequences))]...)
+			s = append(s, sequence(r)...)
 		case 6: // said again, and again
 			s = append(s, slices.Repeat([][]byte{m}, 1+r.IntN(50))...)
 		case 7: // bytes that are nothing

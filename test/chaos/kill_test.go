@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -23,8 +24,8 @@ var running = state{name: "a statement runs", act: func(token string) []pgproto3
 	return list(query("SELECT '" + token + "', pg_sleep(3600)"))
 }}
 
-// TestServerKilled ends the server, or a session's backend, while there is a session in every state. Each must be told, in the server's words or
-// the proxy's, and nothing that was acknowledged may be lost.
+// TestServerKilled ends the server, or a session's backend, while there is a session in every state. Each must be told, in the
+// server's words or the proxy's, and nothing that was acknowledged may be lost.
 func TestServerKilled(t *testing.T) {
 	c, err := startServer(within(t))
 	if err != nil {
@@ -35,45 +36,61 @@ func TestServerKilled(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	p := start(t, address(c))
-	serves(t, p)
-	settled := sampled(t, p, Sample{})
+	var subjects []*subject
+	var settled []Sample
+	for _, l := range append([]legs{plain}, others...) {
+		s := l.stand(t, c)
+		serves(t, s)
+		subjects = append(subjects, s)
+		settled = append(settled, sampled(t, s.Process, Sample{}))
+	}
 	all := append(slices.Clone(states), running)
 	for _, how := range []struct {
 		name string
 		kill func(*testing.T, []uint32)
 		back bool // the server has to be started again
+		legs int  // how many of them, which costs time
 	}{
 		{"each backend is terminated", func(t *testing.T, pids []uint32) {
-			for _, pid := range pids {
-				ask(t, c, fmt.Sprintf("SELECT pg_terminate_backend(%d)", pid))
-			}
-		}, false},
+			list := strings.ReplaceAll(strings.Trim(fmt.Sprint(pids), "[]"), " ", ",")
+			ask(t, c, "SELECT pg_terminate_backend(pid) FROM unnest('{"+list+"}'::int[]) pid")
+		}, false, len(subjects)},
 		{"one backend is killed, and the server restarts itself", func(t *testing.T, pids []uint32) {
 			if err := syscall.Kill(int(pids[0]), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-		}, false},
-		{"the server is killed", func(*testing.T, []uint32) { c.Kill() }, true},
+		}, false, 1},
+		{"the server is killed", func(*testing.T, []uint32) { c.Kill() }, true, len(subjects)},
 		{"the server stops at once", func(t *testing.T, _ []uint32) {
 			if err := syscall.Kill(postmaster(t, c), syscall.SIGQUIT); err != nil {
 				t.Fatal(err)
 			}
-		}, true},
+		}, true, 1},
 	} {
 		t.Run(how.name, func(t *testing.T) {
-			w := write(t, p, "w"+fresh())
-			clients := make([]*client, len(all))
-			pids := make([]uint32, len(all))
-			for i := range all {
-				clients[i], pids[i] = inState(t, p, &all[i])
-				defer clients[i].Close()
+			var writing []*writers
+			var clients []*client
+			var names []string
+			var pids []uint32
+			subjects := subjects[:how.legs]
+			for _, s := range subjects {
+				for i := range all {
+					one, pid := inState(t, s, &all[i])
+					defer one.Close()
+					clients, names, pids = append(clients, one), append(names, s.name+": "+all[i].name), append(pids, pid)
+				}
 			}
-			w.await(t, 50)
-			how.kill(t, append(pids, w.pids...))
+			for i, s := range subjects {
+				w := write(t, s, "w"+fresh(), max(1, 4-3*i)) // four on plain legs
+				writing, pids = append(writing, w), append(pids, w.pids...)
+			}
+			for _, w := range writing {
+				w.await(t, 20)
+			}
+			how.kill(t, pids)
 			var wait sync.WaitGroup
-			for i := range all {
-				wait.Go(func() { told(t, all[i].name, clients[i]) })
+			for i := range clients {
+				wait.Go(func() { told(t, names[i], clients[i]) })
 			}
 			wait.Wait()
 			if how.back {
@@ -81,29 +98,33 @@ func TestServerKilled(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			eventually(t, "the server takes logins again", func() bool {
-				conn, err := pgx.Connect(within(t), p.DSN("postgres", "postgres"))
-				if err == nil {
-					_ = conn.Close(within(t))
-				}
-				return err == nil
-			})
-			w.check(t, c)
+			for i, s := range subjects {
+				eventually(t, "the server takes logins again: "+s.name, func() bool {
+					conn, err := pgx.Connect(within(t), s.dsn())
+					if err == nil {
+						_ = conn.Close(within(t))
+					}
+					return err == nil
+				})
+				writing[i].check(t, c)
+			}
 			if got := ask(t, c, "SELECT count(*) FROM kept WHERE token LIKE 'uncommitted%'"); got != "0" {
 				t.Errorf("%s rows that nobody committed", got)
 			}
 		})
 	}
-	serves(t, p)
-	if after := sampled(t, p, settled); LeftOver(settled, after) != nil {
-		t.Error(LeftOver(settled, after))
+	for i, s := range subjects {
+		serves(t, s)
+		if err := LeftOver(settled[i], sampled(t, s.Process, settled[i])); err != nil {
+			t.Errorf("%s: %v", s.name, err)
+		}
 	}
 }
 
 // inState is a client whose session is in the middle of a state, and its backend's process.
-func inState(t *testing.T, p *Process, s *state) (*client, uint32) {
+func inState(t *testing.T, by *subject, s *state) (*client, uint32) {
 	t.Helper()
-	conn, err := pgconn.Connect(within(t), p.DSN("postgres", "postgres"))
+	conn, err := pgconn.Connect(within(t), by.dsn())
 	if err != nil {
 		t.Fatalf("%s: %v", s.name, err)
 	}
@@ -123,6 +144,7 @@ func inState(t *testing.T, p *Process, s *state) (*client, uint32) {
 
 // told reads to the end of a connection, which must say why it ends.
 func told(t *testing.T, name string, c *client) {
+	_ = c.SetDeadline(time.Now().Add(limit)) // those who came first have waited for the last
 	c.until('!', 1, "no token")
 	var fatal *pgconn.PgError
 	switch {

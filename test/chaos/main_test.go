@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -21,6 +22,8 @@ var (
 	server    *cluster.Cluster
 	scratch   string
 	program   string
+
+	certificate, key string // files, of the servers and of the proxies
 )
 
 const hba = `
@@ -44,6 +47,10 @@ CREATE ROLE md5_user SUPERUSER LOGIN PASSWORD 'secret';
 const tables = "tables:\n  - name: public.kept\nlog:\n  level: warn\n"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == "serve" { // by Start
+		fmt.Fprintln(os.Stderr, serveByGoroutines(os.Args[3]))
+		os.Exit(1)
+	}
 	status, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
@@ -63,6 +70,9 @@ func run(m *testing.M) (status int, err error) {
 		return 1, err
 	}
 	if program, err = Build(ctx, scratch); err != nil {
+		return 1, err
+	}
+	if certificate, key, err = certify(scratch); err != nil {
 		return 1, err
 	}
 	if server, err = startServer(ctx); err != nil {
@@ -86,29 +96,21 @@ func startServer(ctx context.Context) (*cluster.Cluster, error) {
 	conn, err := pgx.Connect(ctx, c.DSN("postgres"))
 	if err == nil {
 		_, err = conn.PgConn().Exec(ctx, schema).ReadAll()
+		_, more := conn.Exec(ctx, "ALTER SYSTEM SET ssl = on")
+		err = errors.Join(err, more)
 		_ = conn.Close(ctx)
+	}
+	if err == nil {
+		err = errors.Join(give(certificate, c.DataDir), give(key, c.DataDir))
+	}
+	if err == nil {
+		err = c.Restart(ctx) // rather than a reload, of which nobody tells when it is done
 	}
 	if err != nil {
 		_ = c.Stop()
-		return nil, fmt.Errorf("load the schema: %w", err)
+		return nil, fmt.Errorf("load the schema and turn on TLS: %w", err)
 	}
 	return c, nil
-}
-
-// start runs the program before a server's address until the test ends.
-func start(t *testing.T, upstream string) *Process {
-	t.Helper()
-	p, err := Start(program, scratch, "", func(int) string { return "upstream: postgres://" + upstream + "\n" + tables })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if !p.Alive() {
-			t.Errorf("the proxy has ended:\n%s", p.Said())
-		}
-		p.Kill()
-	})
-	return p
 }
 
 func address(c *cluster.Cluster) string { return fmt.Sprintf("%s:%d", c.Host, c.Port) }
@@ -132,11 +134,11 @@ func sampled(t *testing.T, p *Process, before Sample) Sample {
 }
 
 // serves fails the test unless a client is served as if nothing had happened.
-func serves(t *testing.T, p *Process) {
+func serves(t *testing.T, s *subject) {
 	t.Helper()
-	conn, err := pgx.Connect(within(t), p.DSN("scram_user", "postgres")+" password=secret")
+	conn, err := pgx.Connect(within(t), s.dsnOf("scram_user"))
 	if err != nil {
-		t.Fatalf("a client is not let in: %v\n%s", err, p.Said())
+		t.Fatalf("a client is not let in: %v\n%s", err, s.Said())
 	}
 	defer conn.Close(within(t))
 	var got string

@@ -218,9 +218,9 @@ func (s *state) finish(c *client, token string) bool {
 }
 
 // reference is what the client gets when nothing breaks.
-func (s *state) reference(t *testing.T, p *Process) []string {
+func (s *state) reference(t *testing.T, dsn string) []string {
 	t.Helper()
-	c, err := login(within(t), p.DSN("postgres", "postgres"))
+	c, err := login(within(t), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,14 +18,14 @@ type writers struct {
 	wait          sync.WaitGroup
 	acknowledged  atomic.Int64
 	pids          []uint32 // of their backends
-	live, deleted [4]int   // rows of each that must be there: 0, 1, 2, ..; of these the first so many even ones are tombstones
+	live, deleted []int    // rows of each that must be there: 0, 1, 2, ..; of these the first so many even ones are tombstones
 }
 
-func write(t *testing.T, p *Process, name string) *writers {
+func write(t *testing.T, s *subject, name string, count int) *writers {
 	t.Helper()
-	w := &writers{name: name}
+	w := &writers{name: name, live: make([]int, count), deleted: make([]int, count)}
 	for i := range w.live {
-		conn, err := pgx.Connect(within(t), p.DSN("postgres", "postgres"))
+		conn, err := pgx.Connect(within(t), s.dsn())
 		if err != nil {
 			t.Fatal(err)
 		}

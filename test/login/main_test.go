@@ -40,6 +40,8 @@ hostssl all         cert_user      127.0.0.1/32 cert map=proxy
 hostnossl all       cert_user      127.0.0.1/32 reject
 hostssl all         tls_user       127.0.0.1/32 trust
 hostnossl all       tls_user       127.0.0.1/32 reject
+hostssl all         plain_user     127.0.0.1/32 reject
+hostnossl all       plain_user     127.0.0.1/32 trust
 host    all         rejected_user  127.0.0.1/32 reject
 host    all         all            127.0.0.1/32 scram-sha-256
 `
@@ -62,6 +64,7 @@ CREATE ROLE password_user LOGIN PASSWORD 'geheim';
 CREATE ROLE trust_user LOGIN PASSWORD 'geheim';
 CREATE ROLE cert_user LOGIN;
 CREATE ROLE tls_user LOGIN;
+CREATE ROLE plain_user LOGIN PASSWORD 'geheim';
 CREATE ROLE rejected_user LOGIN PASSWORD 'geheim';
 CREATE FUNCTION public.verifier_of(name text, OUT rolname text, OUT verifier text) LANGUAGE sql SECURITY DEFINER STABLE AS
   'SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolname = name AND rolcanlogin';
