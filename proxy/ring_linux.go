@@ -278,6 +278,9 @@ func (f *flow) sent(e *end, p []byte, c uring.Completion) {
 	}
 	switch {
 	case f.state == away: // when it comes back
+	case len(p) > 0 && f.state == running: // nobody waits for room yet, and the other side is still read from
+		f.settle()
+	case len(p) > 0: // in a session that ends somebody does
 	case len(e.out) > 0:
 		f.writable(e)
 	case f.state == leaving:
