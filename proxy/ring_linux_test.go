@@ -40,6 +40,43 @@ func lastPieceThatFindsNoRoom(t *testing.T, over string) {
 	}
 }
 
+// A client that closes its half when the server has answered, but has not read
+// all of the answer, gets the rest.
+func TestHangsUpWithAnAnswerToRead(t *testing.T) { overBoth(t, hangsUpWithAnAnswerToRead) }
+
+func hangsUpWithAnAnswerToRead(t *testing.T, over string) {
+	b := newWorkbench(t, over)
+	answer := bytesOfMessages(&pgproto3.DataRow{Values: [][]byte{make([]byte, 64<<10)}},
+		&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	size := 0
+	for len(b.flow.client.out) == 0 {
+		b.write(b.client, bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM items"}))
+		b.turn()
+		b.read(b.server)
+		for rest := answer; len(rest) > 0; {
+			rest = b.write(b.server, rest)
+			b.turn()
+		}
+		size += len(answer)
+	}
+	if err := unix.Shutdown(b.client, unix.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
+	b.turn()
+	got := 0
+	for did := true; did; {
+		some, _ := b.read(b.client)
+		got += len(some)
+		did = b.turn() || len(some) > 0
+	}
+	if got != size {
+		t.Errorf("the client got %d bytes of %d", got, size)
+	}
+	if _, end := b.read(b.server); !end {
+		t.Error("the server was not told that nothing more comes")
+	}
+}
+
 // A client that has said that nothing more comes, and does not read what it
 // asked for, does not keep the loop busy.
 func TestSlowReaderThatHungUp(t *testing.T) { overBoth(t, slowReaderThatHungUp) }
