@@ -154,7 +154,7 @@ func (c *conn) readClient() {
 		if err != nil {
 			c.mu.Lock()
 			ended := c.over
-			waits := !ended && err == io.EOF && c.session.HungUp()
+			waits := !ended && err == io.EOF && c.session.HungUp(!c.toClient.empty())
 			c.mu.Unlock()
 			switch half, ok := c.server.(interface{ CloseWrite() error }); {
 			case waits && ok && c.toServer.flush(c.server) == nil && half.CloseWrite() == nil:

@@ -32,7 +32,7 @@ func newWorkbench(t *testing.T, over string) *workbench {
 		if b.loop.ring, err = openRing(); err != nil {
 			t.Skip(err) // a sandbox may forbid it
 		}
-		if err := b.loop.ring.start(b.loop.wake); err != nil {
+		if err := b.loop.ring.start(b.loop.epoll, b.loop.wake); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ func (f *flow) gone(e *end, err error) {
 	case e == &f.server:
 		f.session.ServerGone()
 		f.leave()
-	case err == nil && f.session.HungUp():
+	case err == nil && f.session.HungUp(f.client.owes()):
 		f.hungUp = true
 		f.settle()
 	default:

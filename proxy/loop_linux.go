@@ -85,7 +85,7 @@ func (l *loop) run() {
 	defer close(l.stopped)
 	events := make([]unix.EpollEvent, loopEvents)
 	if l.ring != nil {
-		if err := l.ring.start(l.wake); err != nil {
+		if err := l.ring.start(l.epoll, l.wake); err != nil {
 			l.ring.Close()
 			l.ring = nil // nobody has been taken in yet, and epoll does as well
 		}
@@ -125,7 +125,7 @@ func (l *loop) shut() {
 func (l *loop) once(events []unix.EpollEvent, timeout int) {
 	if l.ring != nil {
 		l.ringWait(timeout)
-		l.ringRound()
+		l.ringRound(events)
 		return
 	}
 	n, err := l.wait(events, timeout)

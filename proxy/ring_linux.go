@@ -25,10 +25,16 @@ const (
 //
 // Everything large goes the other way, by system calls of its own: it would
 // have to be copied, and gains nothing.
+//
+// Room to write is told by epoll, in which the ring waits for something to be
+// ready. A poll of the ring's own is over whenever the other side has said that
+// it sends nothing more (POLLRDHUP), room or not, so a client that says so and
+// then reads slowly would keep the loop busy.
 type ring struct {
 	*uring.Ring
-	ends []*end   // by number, which an operation bears; nil if free
-	free []uint32 // numbers that can be used again
+	epoll int
+	ends  []*end   // by number, which an operation bears; nil if free
+	free  []uint32 // numbers that can be used again
 
 	// What is to be sent stays in place until the kernel has it, while more is put in the other one.
 	arenas  [2][]byte
@@ -41,7 +47,8 @@ type ringEnd struct {
 	number  uint32
 	known   bool
 	hears   bool   // a receive is under way
-	polls   bool   // it will be told when it can write
+	polled  bool   // epoll knows it
+	polls   bool   // and tells, once, when it can write
 	sending []byte // what has been asked to be sent, in an arena
 	arena   int    // which
 
@@ -53,7 +60,7 @@ type ringEnd struct {
 const (
 	opReceive uint64 = iota
 	opSend
-	opWritable
+	opWritable // of one or more ends, of which epoll knows
 	opWake
 )
 
@@ -66,11 +73,16 @@ func openRing() (*ring, error) {
 }
 
 // start makes the calling goroutine the one that uses the ring.
-func (r *ring) start(wake int) error {
+func (r *ring) start(epoll, wake int) error {
 	runtime.LockOSThread()
 	if err := r.Enable(); err != nil {
 		return err
 	}
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_DEL, wake, nil); err != nil {
+		return err
+	}
+	r.epoll = epoll
+	r.Poll(epoll, unix.POLLIN, opWritable<<32)
 	r.Poll(wake, unix.POLLIN, opWake<<32)
 	return nil
 }
@@ -93,8 +105,11 @@ func (r *ring) forget(e *end) {
 	if r.Pending() {
 		r.Submit()
 	}
-	if e.ring.hears || e.ring.polls {
+	if e.ring.hears {
 		_ = unix.Shutdown(e.fd, unix.SHUT_RDWR)
+	}
+	if e.ring.polled { // closing the descriptor ends that only once nothing is under way
+		_ = unix.EpollCtl(r.epoll, unix.EPOLL_CTL_DEL, e.fd, nil)
 	}
 	e.ring.early, e.ring.earlyEnd = nil, nil
 }
@@ -102,7 +117,7 @@ func (r *ring) forget(e *end) {
 // release gives the number of an end that is closed to others once nothing of
 // it is under way.
 func (r *ring) release(e *end) {
-	if e.fd < 0 && e.ring.known && !e.ring.hears && !e.ring.polls && e.ring.sending == nil {
+	if e.fd < 0 && e.ring.known && !e.ring.hears && e.ring.sending == nil {
 		e.ring.known = false
 		r.ends[e.ring.number] = nil
 		r.free = append(r.free, e.ring.number)
@@ -122,9 +137,15 @@ func (r *ring) ask(e *end) {
 			r.Receive(e.fd, opReceive<<32|uint64(e.ring.number))
 		}
 	}
-	if e.mask&unix.EPOLLOUT != 0 && !e.ring.polls {
-		e.ring.polls = true
-		r.Ring.Poll(e.fd, unix.POLLOUT, opWritable<<32|uint64(e.ring.number))
+	if e.mask&unix.EPOLLOUT != 0 && !e.ring.polls && e.ring.sending == nil { // what becomes of a send is seen first
+		op := unix.EPOLL_CTL_MOD
+		if !e.ring.polled {
+			op = unix.EPOLL_CTL_ADD
+		}
+		if err := unix.EpollCtl(r.epoll, op, e.fd, &unix.EpollEvent{Events: unix.EPOLLOUT | unix.EPOLLONESHOT, Fd: int32(e.ring.number)}); err != nil {
+			panic(fmt.Sprintf("epoll_ctl: %v", err))
+		}
+		e.ring.polled, e.ring.polls = true, true
 	}
 }
 
@@ -172,7 +193,7 @@ func (l *loop) ringWait(timeout int) {
 }
 
 // ringRound is round with what the ring tells.
-func (l *loop) ringRound() {
+func (l *loop) ringRound(events []unix.EpollEvent) {
 	woken := false
 	l.served = len(l.unread) > 0
 	for {
@@ -180,12 +201,22 @@ func (l *loop) ringRound() {
 		if !ok {
 			break
 		}
-		if c.Data>>32 == opWake {
+		switch c.Data >> 32 {
+		case opWake:
 			woken = true
-			continue
+		case opWritable:
+			l.served = true
+			n, _ := unix.EpollWait(l.epoll, events, 0)
+			for i := range max(n, 0) {
+				if e := l.ring.ends[events[i].Fd]; e != nil { // else closed a moment ago
+					l.room(e)
+				}
+			}
+			l.ring.Poll(l.epoll, unix.POLLIN, opWritable<<32)
+		default:
+			l.served = true
+			l.completed(l.ring.ends[uint32(c.Data)], c)
 		}
-		l.served = true
-		l.completed(l.ring.ends[uint32(c.Data)], c)
 	}
 	l.finish(woken)
 	if woken {
@@ -227,17 +258,22 @@ func (l *loop) completed(e *end, c uring.Completion) {
 		if e.fd >= 0 {
 			f.sent(e, p, c)
 		}
-	case opWritable:
-		e.ring.polls = false
-		if e.fd >= 0 && e.mask&unix.EPOLLOUT != 0 {
-			f.writable(e)
-		}
 	}
 	if e.fd < 0 {
 		l.ring.release(e)
 	} else {
 		l.ring.ask(e)
 	}
+}
+
+// room writes to an end that can be written to.
+func (l *loop) room(e *end) {
+	defer l.rescue(e)
+	e.ring.polls = false
+	if e.mask&unix.EPOLLOUT != 0 {
+		e.flow.writable(e)
+	}
+	l.ring.ask(e)
 }
 
 func endOf(err error) error {
@@ -278,6 +314,9 @@ func (f *flow) sent(e *end, p []byte, c uring.Completion) {
 	}
 	switch {
 	case f.state == away: // when it comes back
+	case len(p) > 0 && f.state == running: // nobody waits for room yet, and the other side is still read from
+		f.settle()
+	case len(p) > 0: // in a session that ends somebody does
 	case len(e.out) > 0:
 		f.writable(e)
 	case f.state == leaving:

@@ -166,12 +166,13 @@ func (s *Session) Idle() bool {
 	return s.Ready() && s.phase == ready && s.status == 'I' && !s.batch && s.queue.empty() && !s.Held() && !s.client.Partial() && s.eaten == 0
 }
 
-// HungUp says that the client will send nothing more, but may still read. It reports whether it waits for an answer: then
-// the caller tells the server in the same way, once all is sent, and the session goes on until the server ends it.
+// HungUp says that the client will send nothing more, but may still read; owed, that it has not taken all it was sent. It
+// reports whether it waits for an answer, or the rest of one: then the caller tells the server in the same way, once all
+// is sent, and the session goes on until the server ends it.
 //
 // Without it, `echo .. | nc` and the like get no answer: they close their half when they have sent all.
-func (s *Session) HungUp() bool {
-	if s.over || s.doomed || !s.Ready() || s.phase != ready || s.queue.empty() && !s.Held() {
+func (s *Session) HungUp(owed bool) bool {
+	if s.over || s.doomed || !s.Ready() || s.phase != ready || s.queue.empty() && !s.Held() && !owed {
 		return false
 	}
 	s.over = true

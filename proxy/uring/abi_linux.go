@@ -74,12 +74,14 @@ const (
 	featSingleMmap = 1 << 0
 	featNoDrop     = 1 << 1
 	featExtArg     = 1 << 8
+	featNoIOWait   = 1 << 17
 
 	offsetRings = 0
 	offsetSQEs  = 0x10000000
 
 	enterGetEvents = 1 << 0
 	enterExtArg    = 1 << 3
+	enterNoIOWait  = 1 << 7
 
 	sqOverflow = 1 << 1 // in the submission ring's flags: completions wait for room
 

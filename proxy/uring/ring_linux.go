@@ -12,6 +12,7 @@ import (
 // must be called by one thread, the one that called Enable.
 type Ring struct {
 	fd        int
+	idly      uintptr  // the flag by which a wait counts as idle, where the kernel has it
 	mapped    [][]byte // all that is to be unmapped
 	sqFlags   *uint32
 	sqHead    *uint32
@@ -66,6 +67,9 @@ func New(entries, buffers, size int) (*Ring, error) {
 func (r *Ring) lay(p *params, buffers int) error {
 	if need := uint32(featSingleMmap | featNoDrop | featExtArg); p.features&need != need {
 		return fmt.Errorf("io_uring without features %#x", need&^p.features)
+	}
+	if p.features&featNoIOWait != 0 { // Linux 6.15; before, whoever waits for a quiet socket counts as waiting for a disk
+		r.idly = enterNoIOWait
 	}
 	size := max(p.sqOff.array+4*p.sqEntries, p.cqOff.cqes+p.cqEntries*uint32(unsafe.Sizeof(completion{})))
 	rings, err := r.mmap(r.fd, offsetRings, int(size))
@@ -191,7 +195,7 @@ func (r *Ring) Enter(timeout int, raw bool) error {
 	if r.Ready() {
 		timeout = 0
 	}
-	wait, flags := uintptr(1), uintptr(enterGetEvents)
+	wait, flags := uintptr(1), enterGetEvents|r.idly
 	if timeout == 0 {
 		wait = 0
 	}
