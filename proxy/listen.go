@@ -74,7 +74,7 @@ func Listen(o Options) (*Server, error) {
 	s.setup.Store(n)
 	s.rules.Store(newRules(&o, nil, nil))
 	s.settings = Settings{
-		Current: &s.rules, Plans: rewrite.NewCache(planCacheBytes), Log: o.Log, Root: o.Log, Observer: o.Observer, Now: time.Now,
+		Current: &s.rules, Plans: rewrite.NewCache(planCacheBytes), Log: o.Log, Root: o.Log, Observer: o.Observer, Now: steady(),
 	}
 	return s, nil
 }

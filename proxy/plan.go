@@ -94,6 +94,13 @@ func (s *Session) clock() time.Time {
 	return s.came
 }
 
+// steady returns a clock for sessions, which only ask how long ago something was. It reads the processor's clock once,
+// where time.Now does so a second time for the time of day.
+func steady() func() time.Time {
+	began := time.Now()
+	return func() time.Time { return began.Add(time.Since(began)) }
+}
+
 // reading sets how the server will read text, as far as is known: it reports
 // a change only with the next ReadyForQuery.
 func (s *Session) reading() {

@@ -41,7 +41,7 @@ func (x *exchange) pass(b *testing.B, s *Session, buf []byte) {
 func benchTable(b *testing.B) *table {
 	x := readyTable(b)
 	x.Observer = admin.NewMetrics("bench", "")
-	x.Now = time.Now
+	x.Now = steady()
 	x.learned = x.Now()
 	x.Snapshots.maxAge = time.Hour // nothing is read again
 	for _, e := range x.Snapshots.all {
