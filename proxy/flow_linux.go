@@ -55,8 +55,14 @@ type end struct {
 }
 
 // owes reports whether there is something that the kernel has not taken, or may
-// not have.
-func (e *end) owes() bool { return len(e.out) > 0 || e.ring.sending != nil }
+// not have: then what becomes of it is looked at soon.
+func (e *end) owes() bool {
+	if e.ring.sending != nil {
+		e.flow.loop.ring.hurry = true
+		return true
+	}
+	return len(e.out) > 0
+}
 
 // add takes a connection in.
 func (l *loop) add(c *conn, client, server int) {

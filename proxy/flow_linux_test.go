@@ -58,8 +58,8 @@ func newWorkbench(t *testing.T, over string) *workbench {
 		b.loop.shut()
 		_, _ = unix.Close(b.client), unix.Close(b.server)
 		if r := b.loop.ring; r != nil {
-			if len(r.free) != len(r.ends) || r.unsent != [2]int{} {
-				t.Errorf("%d of %d ends, %v sends are still under way", len(r.ends)-len(r.free), len(r.ends), r.unsent)
+			if len(r.free) != len(r.ends) || len(r.queued) > 0 {
+				t.Errorf("%d of %d ends, %d sends are still under way", len(r.ends)-len(r.free), len(r.ends), len(r.queued))
 			}
 			runtime.UnlockOSThread()
 		}

@@ -36,21 +36,21 @@ type ring struct {
 	ends  []*end   // by number, which an operation bears; nil if free
 	free  []uint32 // numbers that can be used again
 
-	// What is to be sent stays in place until the kernel has it, while more is put in the other one.
-	arenas  [2][]byte
-	filling int
-	unsent  [2]int // sends of each arena whose outcome has not been seen
+	arena  []byte // what is to be sent, which stays in place until the kernel has it
+	queued []*end // those that it is sent to
+	hurry  bool   // somebody waits for what becomes of that, of which a success does not tell
+	over   []uring.Completion
 }
 
 // ringEnd is what an end has with its loop's ring.
 type ringEnd struct {
 	number  uint32
 	known   bool
-	hears   bool   // a receive is under way
-	polled  bool   // epoll knows it
-	polls   bool   // and tells, once, when it can write
-	sending []byte // what has been asked to be sent, in an arena
-	arena   int    // which
+	hears   bool             // a receive is under way
+	polled  bool             // epoll knows it
+	polls   bool             // and tells, once, when it can write
+	sending []byte           // what has been asked to be sent, in the arena
+	unsent  uring.Completion // how that failed, or how much was sent; zero if all was
 
 	early    []byte // what was received while nobody wanted it
 	earlyEnd error  // io.EOF, or how receiving failed
@@ -69,7 +69,7 @@ func openRing() (*ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ring{Ring: u, arenas: [2][]byte{make([]byte, 0, ringArena), make([]byte, 0, ringArena)}}, nil
+	return &ring{Ring: u, arena: make([]byte, 0, ringArena)}, nil
 }
 
 // start makes the calling goroutine the one that uses the ring.
@@ -152,28 +152,22 @@ func (r *ring) ask(e *end) {
 // send has something sent with the next wait. It reports false if that has to
 // be done at once.
 func (r *ring) send(e *end, own, lent []byte) bool {
-	a := &r.arenas[r.filling]
-	if size := len(own) + len(lent); size > copyRather || size > cap(*a)-len(*a) {
+	a := r.arena
+	if size := len(own) + len(lent); size > copyRather || size > cap(a)-len(a) {
 		return false
 	}
-	start := len(*a)
-	*a = append(append(*a, own...), lent...)
-	e.ring.sending, e.ring.arena = (*a)[start:len(*a):len(*a)], r.filling
-	r.unsent[r.filling]++
+	r.arena = append(append(a, own...), lent...)
+	e.ring.sending = r.arena[len(a):len(r.arena):len(r.arena)]
+	r.queued = append(r.queued, e)
 	r.Ring.Send(e.fd, e.ring.sending, opSend<<32|uint64(e.ring.number))
 	return true
 }
 
-// turn empties the arena that is not in use any more, and has the next sends
-// put there.
-func (r *ring) turn() {
-	if other := 1 - r.filling; r.unsent[other] == 0 {
-		r.arenas[other], r.filling = r.arenas[other][:0], other
-	}
-}
-
 // ringWait waits, in the way that wait describes.
 func (l *loop) ringWait(timeout int) {
+	if l.ring.hurry {
+		l.ring.hurry, timeout = false, 0
+	}
 	raw := l.unseen()
 	first := timeout
 	if raw && timeout != 0 {
@@ -189,18 +183,48 @@ func (l *loop) ringWait(timeout int) {
 	if err != nil {
 		panic(fmt.Sprintf("io_uring_enter: %v", err)) // the ring is not what it was
 	}
-	l.ring.turn()
+	l.gather()
+}
+
+// gather takes all that the ring tells. What becomes of a send is noted with
+// its end: it counts before anything that is received.
+func (l *loop) gather() {
+	r := l.ring
+	r.over = r.over[:0]
+	for r.Pending() || r.Ready() {
+		r.Submit() // the last wait may have been cut short
+		for {
+			c, ok := r.Next()
+			if !ok {
+				break
+			}
+			if c.Data>>32 == opSend {
+				r.ends[uint32(c.Data)].ring.unsent = c
+				continue
+			}
+			r.over = append(r.over, c)
+		}
+		if r.Ready() { // there were more than the ring holds
+			if err := r.Enter(0, true); err != nil {
+				panic(fmt.Sprintf("io_uring_enter: %v", err))
+			}
+		}
+	}
+	queued := len(r.queued)
+	for _, e := range r.queued[:queued] {
+		l.sent(e)
+	}
+	r.queued = r.queued[:copy(r.queued, r.queued[queued:])]
+	if len(r.queued) == 0 {
+		r.arena = r.arena[:0]
+	}
 }
 
 // ringRound is round with what the ring tells.
 func (l *loop) ringRound(events []unix.EpollEvent) {
 	woken := false
 	l.served = len(l.unread) > 0
-	for {
-		c, ok := l.ring.Next()
-		if !ok {
-			break
-		}
+	for _, c := range l.ring.over {
 		switch c.Data >> 32 {
 		case opWake:
 			woken = true
@@ -224,40 +248,29 @@ func (l *loop) ringRound(events []unix.EpollEvent) {
 	}
 }
 
-// completed looks at an operation that is over.
+// completed looks at a receive that is over.
 func (l *loop) completed(e *end, c uring.Completion) {
 	defer l.rescue(e)
 	defer l.ring.Done(c)
-	f := e.flow
-	switch c.Data >> 32 {
-	case opReceive:
-		e.ring.hears = false
-		var err error
-		if c.Err != 0 {
-			err = c.Err
+	e.ring.hears = false
+	var err error
+	if c.Err != 0 {
+		err = c.Err
+	}
+	switch {
+	case e.fd < 0:
+	case err == unix.ENOBUFS, err == unix.EAGAIN, err == unix.EINTR:
+		l.more(e)
+	case e.mask&unix.EPOLLIN == 0:
+		e.ring.early = append([]byte(nil), l.ring.Bytes(c)...)
+		if c.Result <= 0 {
+			e.ring.early, e.ring.earlyEnd = nil, endOf(err)
 		}
-		switch {
-		case e.fd < 0:
-		case err == unix.ENOBUFS, err == unix.EAGAIN, err == unix.EINTR:
+	default:
+		if l.ring.Full(c) {
 			l.more(e)
-		case e.mask&unix.EPOLLIN == 0:
-			e.ring.early = append([]byte(nil), l.ring.Bytes(c)...)
-			if c.Result <= 0 {
-				e.ring.early, e.ring.earlyEnd = nil, endOf(err)
-			}
-		default:
-			if l.ring.Full(c) {
-				l.more(e)
-			}
-			f.received(e, l.ring.Bytes(c), err)
 		}
-	case opSend:
-		p := e.ring.sending
-		e.ring.sending = nil
-		l.ring.unsent[e.ring.arena]--
-		if e.fd >= 0 {
-			f.sent(e, p, c)
-		}
+		e.flow.received(e, l.ring.Bytes(c), err)
 	}
 	if e.fd < 0 {
 		l.ring.release(e)
@@ -300,12 +313,21 @@ func (f *flow) early(e *end) bool {
 }
 
 // sent goes on when what was to be sent has been, or not all of it.
-func (f *flow) sent(e *end, p []byte, c uring.Completion) {
-	switch c.Err {
-	case 0:
+func (l *loop) sent(e *end) {
+	defer l.rescue(e)
+	p, c := e.ring.sending, e.ring.unsent
+	e.ring.sending, e.ring.unsent = nil, uring.Completion{}
+	if e.fd < 0 {
+		l.ring.release(e)
+		return
+	}
+	f := e.flow
+	switch {
+	case c == uring.Completion{}:
+		p = nil
+	case c.Err == 0:
 		p = p[c.Result:]
-	case unix.EAGAIN, unix.EINTR:
-	default:
+	case c.Err != unix.EAGAIN && c.Err != unix.EINTR:
 		f.conn.log.Debug("write", "error", error(c.Err))
 		e.dead, e.out, p = true, nil, nil
 	}
@@ -324,4 +346,5 @@ func (f *flow) sent(e *end, p []byte, c uring.Completion) {
 	case f.state == running && (e.dead || f.hungUp || f.loop.draining):
 		f.after(nil)
 	}
+	l.ring.ask(e)
 }

@@ -74,6 +74,7 @@ const (
 	featSingleMmap = 1 << 0
 	featNoDrop     = 1 << 1
 	featExtArg     = 1 << 8
+	featSkip       = 1 << 11
 	featNoIOWait   = 1 << 17
 
 	offsetRings = 0
@@ -89,6 +90,7 @@ const (
 	registerBufferRing  = 22
 
 	sqeBufferSelect = 1 << 5
+	sqeSkipSuccess  = 1 << 6
 	pollFirst       = 1 << 0 // do not try to receive before something is there
 
 	cqeBuffer      = 1 << 0

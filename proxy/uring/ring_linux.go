@@ -65,7 +65,7 @@ func New(entries, buffers, size int) (*Ring, error) {
 
 // lay maps what the kernel and we share.
 func (r *Ring) lay(p *params, buffers int) error {
-	if need := uint32(featSingleMmap | featNoDrop | featExtArg); p.features&need != need {
+	if need := uint32(featSingleMmap | featNoDrop | featExtArg | featSkip); p.features&need != need {
 		return fmt.Errorf("io_uring without features %#x", need&^p.features)
 	}
 	if p.features&featNoIOWait != 0 { // Linux 6.15; before, whoever waits for a quiet socket counts as waiting for a disk
@@ -161,12 +161,14 @@ func (r *Ring) Receive(fd int, data uint64) {
 
 // Send sends what a socket takes of p at once. It never waits, so it has been
 // done when the Enter or Submit that it was handed over with returns; p must
-// stay where it is until then, outside of a goroutine's stack.
+// stay where it is until then, outside of a goroutine's stack. Nothing is said
+// of it when all of p has been sent, so that Enter has something else to wait
+// for.
 func (r *Ring) Send(fd int, p []byte, data uint64) {
 	s := r.next()
-	s.opcode, s.fd, s.data = opSend, int32(fd), data
+	s.opcode, s.flags, s.fd, s.data = opSend, sqeSkipSuccess, int32(fd), data
 	s.addr, s.length = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), uint32(len(p))
-	s.opFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	s.opFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL | unix.MSG_WAITALL // for a part to be no success
 }
 
 // Poll asks to be told once when a descriptor is ready for one of events, as
