@@ -28,12 +28,8 @@ func newWorkbench(t *testing.T, over string) *workbench {
 		t.Fatal(err)
 	}
 	if over == "io_uring" {
-		var err error
-		if b.loop.ring, err = openRing(); err != nil {
+		if err := b.loop.openRing(); err != nil {
 			t.Skip(err) // a sandbox may forbid it
-		}
-		if err := b.loop.ring.start(b.loop.epoll, b.loop.wake); err != nil {
-			t.Fatal(err)
 		}
 	}
 	owner := &Server{observer: silent{}, timing: new(Timing)}
@@ -111,6 +107,36 @@ func (b *workbench) write(fd int, p []byte) (rest []byte) {
 		b.t.Fatal(err)
 	}
 	return p[max(n, 0):]
+}
+
+// overfill has the server answer queries of a client that does not read, with so
+// many bytes each, until the kernel takes no more. It returns the size of the answers.
+func (b *workbench) overfill(row int) (size int) {
+	b.t.Helper()
+	answer := bytesOfMessages(&pgproto3.DataRow{Values: [][]byte{make([]byte, row)}},
+		&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	for len(b.flow.client.out) == 0 {
+		b.write(b.client, bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM items"}))
+		b.turn()
+		b.read(b.server)
+		for rest := answer; len(rest) > 0; {
+			rest = b.write(b.server, rest)
+			b.turn()
+		}
+		size += len(answer)
+	}
+	return size
+}
+
+// readOn has the client read until nothing more comes, and returns how much that was.
+func (b *workbench) readOn() (size int) {
+	b.t.Helper()
+	for did := true; did; {
+		some, _ := b.read(b.client)
+		size += len(some)
+		did = b.turn() || len(some) > 0
+	}
+	return size
 }
 
 // A client that does not read makes the server wait, and the proxy keeps no
@@ -192,19 +218,7 @@ func TestSlowReaderIsNotIdle(t *testing.T) { overBoth(t, slowReaderIsNotIdle) }
 func slowReaderIsNotIdle(t *testing.T, over string) {
 	for _, why := range []string{"drain", "idle time"} {
 		b := newWorkbench(t, over)
-		answer := bytesOfMessages(&pgproto3.DataRow{Values: [][]byte{make([]byte, 64<<10)}},
-			&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
-		size := 0
-		for len(b.flow.client.out) == 0 {
-			b.write(b.client, bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM items"}))
-			b.turn()
-			b.read(b.server)
-			for rest := answer; len(rest) > 0; {
-				rest = b.write(b.server, rest)
-				b.turn()
-			}
-			size += len(answer)
-		}
+		size := b.overfill(64 << 10)
 		if !b.flow.session.Idle() {
 			t.Fatal("the session has something left to do")
 		}

@@ -80,15 +80,15 @@ func (l *loop) post(f func()) bool {
 	return true
 }
 
-// run is the loop.
-func (l *loop) run() {
+// run is the loop, over a ring if it is asked for one. What started gets is why it has
+// none: then it goes on without.
+func (l *loop) run(ring bool, started chan<- error) {
 	defer close(l.stopped)
 	events := make([]unix.EpollEvent, loopEvents)
-	if l.ring != nil {
-		if err := l.ring.start(l.epoll, l.wake); err != nil {
-			l.ring.Close()
-			l.ring = nil // nobody has been taken in yet, and epoll does as well
-		}
+	if ring {
+		started <- l.openRing()
+	} else {
+		started <- nil
 	}
 	ticked := time.Now()
 	for !l.stopping {

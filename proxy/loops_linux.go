@@ -41,15 +41,13 @@ func startLoops(o *Options) (loops, error) {
 			l.stop()
 			return loops{}, fmt.Errorf("start an event loop: %w", err)
 		}
-		if uses == "io_uring" {
-			var err error
-			if one.ring, err = openRing(); err != nil {
-				o.Log.Info("io_uring cannot be had, and epoll does as well but for some CPU", "reason", err)
-				uses = "epoll"
-			}
-		}
 		l.all = append(l.all, one)
-		go one.run()
+		started := make(chan error)
+		go one.run(uses == "io_uring", started)
+		if err := <-started; err != nil {
+			o.Log.Info("io_uring cannot be had, and epoll does as well but for some CPU", "reason", err)
+			uses = "epoll"
+		}
 	}
 	o.Log.Info("event loops started", "loops", len(l.all), "over", uses)
 	return l, nil

@@ -64,26 +64,23 @@ const (
 	opWake
 )
 
-func openRing() (*ring, error) {
-	u, err := uring.New(ringEntries, ringBuffers, ringBuffer)
-	if err != nil {
-		return nil, err
-	}
-	return &ring{Ring: u, arena: make([]byte, 0, ringArena)}, nil
-}
-
-// start makes the calling goroutine the one that uses the ring.
-func (r *ring) start(epoll, wake int) error {
+// openRing gives the loop a ring that the calling goroutine uses, on a thread
+// that is its own from then on.
+func (l *loop) openRing() error {
 	runtime.LockOSThread()
-	if err := r.Enable(); err != nil {
+	u, err := uring.New(ringEntries, ringBuffers, ringBuffer)
+	if err == nil {
+		if err = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, l.wake, nil); err != nil {
+			u.Close()
+		}
+	}
+	if err != nil {
+		runtime.UnlockOSThread()
 		return err
 	}
-	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_DEL, wake, nil); err != nil {
-		return err
-	}
-	r.epoll = epoll
-	r.Poll(epoll, unix.POLLIN, opWritable<<32)
-	r.Poll(wake, unix.POLLIN, opWake<<32)
+	l.ring = &ring{Ring: u, epoll: l.epoll, arena: make([]byte, 0, ringArena)}
+	l.ring.Poll(l.epoll, unix.POLLIN, opWritable<<32)
+	l.ring.Poll(l.wake, unix.POLLIN, opWake<<32)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"testing"
 
 	"github.com/jackc/pgproto3/v2"
@@ -15,27 +14,11 @@ func TestLastPieceThatFindsNoRoom(t *testing.T) { overBoth(t, lastPieceThatFinds
 
 func lastPieceThatFindsNoRoom(t *testing.T, over string) {
 	b := newWorkbench(t, over)
-	answer := bytesOfMessages(&pgproto3.DataRow{Values: [][]byte{bytes.Repeat([]byte("x"), 2000)}},
-		&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
-	size := 0
-	for len(b.flow.client.out) == 0 {
-		b.write(b.client, bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM items"}))
-		b.turn()
-		b.read(b.server)
-		b.write(b.server, answer)
-		b.turn()
-		size += len(answer)
-	}
+	size := b.overfill(2000)
 	if b.flow.server.mask&unix.EPOLLIN != 0 {
 		t.Error("the server is read from while the client does not take what it said before")
 	}
-	got := 0
-	for did := true; did; {
-		some, _ := b.read(b.client)
-		got += len(some)
-		did = b.turn() || len(some) > 0
-	}
-	if got != size {
+	if got := b.readOn(); got != size {
 		t.Errorf("the client got %d bytes of %d", got, size)
 	}
 }
@@ -46,30 +29,12 @@ func TestHangsUpWithAnAnswerToRead(t *testing.T) { overBoth(t, hangsUpWithAnAnsw
 
 func hangsUpWithAnAnswerToRead(t *testing.T, over string) {
 	b := newWorkbench(t, over)
-	answer := bytesOfMessages(&pgproto3.DataRow{Values: [][]byte{make([]byte, 64<<10)}},
-		&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
-	size := 0
-	for len(b.flow.client.out) == 0 {
-		b.write(b.client, bytesOfMessages(&pgproto3.Query{String: "SELECT id FROM items"}))
-		b.turn()
-		b.read(b.server)
-		for rest := answer; len(rest) > 0; {
-			rest = b.write(b.server, rest)
-			b.turn()
-		}
-		size += len(answer)
-	}
+	size := b.overfill(64 << 10)
 	if err := unix.Shutdown(b.client, unix.SHUT_WR); err != nil {
 		t.Fatal(err)
 	}
 	b.turn()
-	got := 0
-	for did := true; did; {
-		some, _ := b.read(b.client)
-		got += len(some)
-		did = b.turn() || len(some) > 0
-	}
-	if got != size {
+	if got := b.readOn(); got != size {
 		t.Errorf("the client got %d bytes of %d", got, size)
 	}
 	if _, end := b.read(b.server); !end {

@@ -67,7 +67,6 @@ const (
 	opRecv    = 27
 
 	setupCQSize       = 1 << 3
-	setupDisabled     = 1 << 6
 	setupSingleIssuer = 1 << 12
 	setupDeferTaskrun = 1 << 13
 
@@ -86,8 +85,7 @@ const (
 
 	sqOverflow = 1 << 1 // in the submission ring's flags: completions wait for room
 
-	registerEnableRings = 12
-	registerBufferRing  = 22
+	registerBufferRing = 22
 
 	sqeBufferSelect = 1 << 5
 	sqeSkipSuccess  = 1 << 6

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ring is one io_uring with buffers for what is received. All but New and Close
-// must be called by one thread, the one that called Enable.
+// Ring is one io_uring with buffers for what is received. All but Close must be
+// called by one thread, the one that called New: the goroutine must stay on it
+// (runtime.LockOSThread).
 type Ring struct {
 	fd        int
 	idly      uintptr  // the flag by which a wait counts as idle, where the kernel has it
@@ -50,7 +51,7 @@ type Completion struct {
 // the kernel lacks or forbids: it takes Linux 6.1, and some sandboxes let
 // nobody use io_uring.
 func New(entries, buffers, size int) (*Ring, error) {
-	p := params{flags: setupCQSize | setupDisabled | setupSingleIssuer | setupDeferTaskrun, cqEntries: uint32(16 * entries)}
+	p := params{flags: setupCQSize | setupSingleIssuer | setupDeferTaskrun, cqEntries: uint32(16 * entries)}
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, fmt.Errorf("io_uring_setup: %w", errno)
@@ -120,15 +121,6 @@ func (r *Ring) mmap(fd int, offset int64, size int) ([]byte, error) {
 	}
 	r.mapped = append(r.mapped, m)
 	return m, nil
-}
-
-// Enable makes the calling thread the one that uses the ring. The goroutine must
-// stay on it (runtime.LockOSThread).
-func (r *Ring) Enable() error {
-	if _, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerEnableRings, 0, 0, 0, 0); errno != 0 {
-		return fmt.Errorf("io_uring_register to enable the ring: %w", errno)
-	}
-	return nil
 }
 
 // Close gives everything back. What is under way is canceled.
