@@ -54,7 +54,7 @@ test: ## run all tests; the session, the admin endpoint and the config also unde
 golden: ## write the expected output in rewrite/testdata again; read the difference before you commit it
 	go test $$(grep -rl --include='*_test.go' cockroachdb/datadriven ./rewrite | xargs -n1 dirname | sort -u) -run Golden -count=1 -rewrite
 
-fuzz: ## run each fuzz target for FUZZTIME (default 60s)
+fuzz: ## run each fuzz target for FUZZTIME (default 60s), then send HOSTILE (default 100000) mutated startup sequences
 	tools/fuzz
 
 parity: ## compare with a server that really deletes; PARITY holds the flags, such as "-seed 7 -duration 1h"

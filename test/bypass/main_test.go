@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write README.md from the cases")
 
 // limit is how long one step may wait for anything, so that a hang fails.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // usual is the major version that a case is for unless it says otherwise. What
 // is known or a bug differs between versions, so it is fixed.

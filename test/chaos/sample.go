@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strconv"
@@ -42,6 +43,7 @@ func (p *Process) Sample(ctx context.Context) (s Sample, err error) {
 	if err != nil {
 		return s, err
 	}
+	request.Header.Set("Accept-Encoding", "identity") // compressing would itself take the memory that is measured
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return s, fmt.Errorf("ask for metrics: %w", err)
@@ -60,6 +62,24 @@ func (p *Process) Sample(ctx context.Context) (s Sample, err error) {
 		*into = int64(f)
 	}
 	return s, nil
+}
+
+// Collect makes the process collect its garbage, so that the next sample's heap is what it needs. It must have been started with
+// pprof: true.
+func (p *Process) Collect(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Admin+"/debug/pprof/heap?gc=1", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask for a garbage collection: %w", err)
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask for a garbage collection: %s %v", answer.Status, err)
+	}
+	return nil
 }
 
 // Settled takes a sample when all clients are gone and what they held has been given back: at most what there was before.

@@ -14,7 +14,7 @@ import (
 )
 
 // limit is how long one test may wait for anything. It is there so that a hang fails; nothing takes near as long.
-const limit = 30 * time.Second
+const limit = time.Minute
 
 var (
 	scratch   string           // a folder that goes with the tests
