@@ -46,6 +46,34 @@ func (r *rewriter) altersOnly(x *pg.AlterTableStmt) bool {
 	return true
 }
 
+// changesNothing reports whether an ALTER leaves what every name means as it is, and what is protected by it: one of how an index
+// is kept, and one that parts a partition from its parent when neither has to do with a protected table.
+//
+// Without this rule, DETACH PARTITION CONCURRENTLY, which is long under way, ends every transaction above READ COMMITTED with a
+// serialization failure.
+func (r *rewriter) changesNothing(x *pg.AlterTableStmt) bool {
+	for _, n := range x.Cmds {
+		c, ok := unwrap(n).(*pg.AlterTableCmd)
+		if !ok {
+			return false
+		}
+		switch c.Subtype {
+		case pg.AlterTableType_AT_SetRelOptions, pg.AlterTableType_AT_ResetRelOptions:
+			if x.Objtype != pg.ObjectType_OBJECT_INDEX {
+				return false
+			}
+		case pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_DetachPartitionFinalize:
+			p, ok := unwrap(c.Def).(*pg.PartitionCmd)
+			if !ok || r.env.Stale || r.env.Set.Covers(x.Relation.GetRelname()) || r.env.Set.Covers(p.Name.GetRelname()) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // needsColumns refuses a statement that cannot do without a table's columns
 // or indexes when an earlier one of the same text has changed them.
 func (r *rewriter) needsColumns(table *policy.Table, offset int32) {

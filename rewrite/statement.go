@@ -199,6 +199,11 @@ func (r *rewriter) utility(m any) Changes {
 		r.stmt.Kind = "ddl"
 		return 0
 	case *pg.AlterTableStmt:
+		if r.changesNothing(x) {
+			r.stmt.Kind = "ddl"
+			r.expr(x, nil)
+			return 0
+		}
 		if r.altersOnly(x) {
 			r.stmt.Kind = "ddl"
 			r.expr(x, nil)

@@ -24,14 +24,13 @@ const watchTime = 2 * time.Second
 // The files are looked at again and again rather than watched. Kubernetes renews a mounted file by pointing a link
 // elsewhere, editors put another file in its place, and network file systems tell nothing; a look sees all of that.
 type reloader struct {
-	file    string
 	config  *config.Config // the one that is in force
 	proxy   *proxy.Server
 	level   *slog.LevelVar
 	metrics *admin.Metrics
 	log     *slog.Logger
 
-	loaded map[string]stamp // of the files when they were read last
+	loaded map[string]stamp // of the files just before they were read last
 	seen   map[string]stamp // at the last look
 }
 
@@ -42,9 +41,9 @@ type stamp struct {
 	changed       time.Time
 }
 
-func (r *reloader) look() map[string]stamp {
+func look(files []string) map[string]stamp {
 	stamps := map[string]stamp{}
-	for _, file := range append(r.config.Files(), r.file) {
+	for _, file := range files {
 		info, err := os.Stat(file)
 		if err != nil {
 			stamps[file] = stamp{}
@@ -59,6 +58,28 @@ func (r *reloader) look() map[string]stamp {
 	return stamps
 }
 
+// load reads a configuration. The stamps are of its files and of those given, from before they were read: one that is renewed
+// meanwhile is seen to differ at the next look. Hence a second reading if the first one names files that are not among those given.
+func load(file string, files []string) (*config.Config, map[string]stamp, error) {
+	stamps := look(files)
+	c, err := config.Load(file)
+	if err != nil {
+		return nil, stamps, err
+	}
+	var more []string
+	for _, name := range c.Files() {
+		if _, known := stamps[name]; !known {
+			more = append(more, name)
+		}
+	}
+	if len(more) == 0 {
+		return c, stamps, nil
+	}
+	maps.Copy(stamps, look(more))
+	c, err = config.Load(file)
+	return c, stamps, err
+}
+
 // run reloads at SIGHUP and when a file has changed, until ctx is done.
 func (r *reloader) run(ctx context.Context) {
 	hangup := make(chan os.Signal, 1)
@@ -66,8 +87,7 @@ func (r *reloader) run(ctx context.Context) {
 	defer signal.Stop(hangup)
 	tick := time.NewTicker(watchTime)
 	defer tick.Stop()
-	r.loaded = r.look()
-	r.seen = r.loaded
+	r.seen = look(r.config.Files())
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,21 +101,24 @@ func (r *reloader) run(ctx context.Context) {
 }
 
 func (r *reloader) tick() {
-	now := r.look()
+	now := look(r.config.Files())
 	settled := maps.Equal(now, r.seen)
 	r.seen = now
-	if settled && !maps.Equal(now, r.loaded) {
-		r.reload("a file has changed")
+	for file, stamp := range now {
+		if settled && stamp != r.loaded[file] {
+			r.reload("a file has changed")
+			return
+		}
 	}
 }
 
 // reload reads everything anew and swaps it whole. What is wrong changes nothing.
 func (r *reloader) reload(why string) {
-	r.loaded = r.look()
-	c, err := config.Load(r.file)
+	c, loaded, err := load(r.config.File, r.config.Files())
 	if err == nil {
 		err = r.proxy.Reload(proxy.From(c))
 	}
+	r.loaded = loaded
 	r.metrics.Reloaded(err == nil)
 	if err != nil {
 		r.log.Error("the configuration is not reloaded, the old one stays in force", "because", why, "error", err)
@@ -106,8 +129,7 @@ func (r *reloader) reload(why string) {
 		r.log.Warn("some settings take effect at the next start only", "settings", strings.Join(late, ", "))
 	}
 	r.config = c
-	r.loaded = r.look() // it may name other files now
-	r.seen = r.loaded
+	r.seen = look(c.Files()) // which may be others now
 	r.log.Info("configuration reloaded", "because", why, "tables", len(c.Tables))
 }
 

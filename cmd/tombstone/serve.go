@@ -25,7 +25,7 @@ func serve(ctx context.Context, s stdio, args []string) error {
 		f.Usage()
 		return errUsage
 	}
-	c, err := config.Load(*file)
+	c, loaded, err := load(*file, []string{*file})
 	if err != nil {
 		return plainly(s, err)
 	}
@@ -39,6 +39,7 @@ func serve(ctx context.Context, s stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	service.reloader.loaded = loaded
 	return service.run(ctx)
 }
 
@@ -83,7 +84,7 @@ func start(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*service, 
 	metrics.ReadSessions(sessionsOf(p))
 	v := &service{log: log, proxy: p}
 	if level != nil {
-		v.reloader = &reloader{file: c.File, config: c, proxy: p, level: level, metrics: metrics, log: log}
+		v.reloader = &reloader{config: c, proxy: p, level: level, metrics: metrics, log: log}
 	}
 	log.Info("proxy listens", "address", p.Addr().String(), "upstream", c.Upstream.String(), "tables", len(c.Tables), "version", version)
 	if c.Admin != "" {
