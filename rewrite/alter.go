@@ -74,6 +74,16 @@ func (r *rewriter) changesNothing(x *pg.AlterTableStmt) bool {
 	return true
 }
 
+// dropsNoTable reports whether a DROP takes types or functions, and nothing else with them.
+func dropsNoTable(x *pg.DropStmt) bool {
+	switch x.RemoveType {
+	case pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN,
+		pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE, pg.ObjectType_OBJECT_AGGREGATE:
+		return x.Behavior != pg.DropBehavior_DROP_CASCADE
+	}
+	return false
+}
+
 // needsColumns refuses a statement that cannot do without a table's columns
 // or indexes when an earlier one of the same text has changed them.
 func (r *rewriter) needsColumns(table *policy.Table, offset int32) {

@@ -18,7 +18,15 @@ func TestDDLThatChangesNothing(t *testing.T) {
 		"ALTER TABLE plain DETACH PARTITION plain_1, ADD COLUMN x int": false,
 		"ALTER TABLE plain ATTACH PARTITION plain_1 FOR VALUES IN (1)": false,
 		"ALTER TABLE plain SET (fillfactor = 50)":                      false,
-		"ALTER VIEW plain SET (security_invoker = on)":                 false,
+		"CREATE TYPE pair AS (a int, b int)":                           true,
+		"CREATE DOMAIN small AS int CHECK (VALUE < 9)":                 true,
+		"CREATE TYPE span AS RANGE (subtype = float8)":                 true,
+		"DROP TYPE pair":                               true,
+		"DROP DOMAIN IF EXISTS small RESTRICT":         true,
+		"DROP FUNCTION f(int)":                         true,
+		"DROP TYPE pair CASCADE":                       false, // columns go with it
+		"DROP TABLE plain":                             false,
+		"ALTER VIEW plain SET (security_invoker = on)": false,
 	} {
 		if p := Rewrite(sql, shopEnv(t)); (p.Changes == 0) != nothing {
 			t.Errorf("%s: changes %b", sql, p.Changes)

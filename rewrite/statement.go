@@ -176,6 +176,10 @@ func (r *rewriter) utility(m any) Changes {
 			return ChangesNames // nobody else's concern
 		}
 	case *pg.DropStmt:
+		if dropsNoTable(x) {
+			r.stmt.Kind = "ddl"
+			return 0
+		}
 		if r.dropsTemporary(x) {
 			r.stmt.Kind = "ddl"
 			if x.Behavior == pg.DropBehavior_DROP_CASCADE {
@@ -210,7 +214,7 @@ func (r *rewriter) utility(m any) Changes {
 			r.alters = x.Relation.GetRelname()
 			return ChangesCatalog | ChangesNames
 		}
-	case *pg.CreateTrigStmt, *pg.CreateEnumStmt:
+	case *pg.CreateTrigStmt, *pg.CreateEnumStmt, *pg.CompositeTypeStmt, *pg.CreateDomainStmt, *pg.CreateRangeStmt:
 		r.stmt.Kind = "ddl"
 		r.expr(m, nil)
 		return 0 // no table is another after it
