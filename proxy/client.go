@@ -74,6 +74,42 @@ func (s *Session) holding(typ byte) bool {
 	return false
 }
 
+// crowded reports whether so much that the client has sent is still to be answered that what comes now has to wait, as a server waits
+// that reads nothing while it works.
+//
+// Without it, a client that sends Sync after Sync behind a statement that takes long fills the proxy's memory with what is known of
+// each: 220 bytes for 5.
+func (s *Session) crowded() bool {
+	if s.phase != ready || s.client.Streaming() { // the server waits for the rest of a message
+		return false
+	}
+	n := s.queue.size()
+	if n == 0 {
+		s.taken = 0
+	}
+	if s.copying { // it waits for data, or for whatever makes the COPY fail
+		n -= mostRequests
+	}
+	if n < s.most && s.taken < max(s.StatementBytes, mostTaken) {
+		return false
+	}
+	s.full = true
+	s.drain() // a server need not answer before it is told to
+	return true
+}
+
+// roomy reports whether what had to wait because of that can go on.
+func (s *Session) roomy() bool {
+	return s.copying || s.queue.size() <= s.most/2 && s.taken < mostTaken
+}
+
+// Limits on what a client may send before the first of it is answered. The first is not much less than what makes a server send
+// the shortest of answers, which it gathers in a buffer of 8 kB. A client that never waits stops for a moment at each of them.
+const (
+	mostRequests = 1024
+	mostTaken    = 1 << 20 // in bytes; statement_bytes if that is more
+)
+
 // stream passes on the COPY data that p begins with, and returns how many bytes
 // that was. clientPart does the same with one message.
 func (s *Session) stream(p []byte) int {

@@ -155,6 +155,9 @@ func (c *conn) readClient() {
 			c.mu.Lock()
 			ended := c.over
 			waits := !ended && err == io.EOF && c.session.HungUp(!c.toClient.empty())
+			for waits && !c.over && !c.session.Listens() {
+				c.resumed.Wait()
+			}
 			c.mu.Unlock()
 			switch half, ok := c.server.(interface{ CloseWrite() error }); {
 			case waits && ok && c.toServer.flush(c.server) == nil && half.CloseWrite() == nil:

@@ -15,8 +15,21 @@ func (s *Session) ServerGone() {
 		s.phase = ended // in the middle of a message nothing can be added
 		return
 	}
-	s.fatal("08006", "the PostgreSQL server closed the connection unexpectedly",
-		"The server may have been stopped or have crashed. The transaction that was open has been rolled back.")
+	s.fatal("08006", "the PostgreSQL server closed the connection unexpectedly", "The server may have been stopped or have crashed."+s.lost())
+}
+
+// lost says what has become of what was under way when the server went. A COMMIT may have been carried out before it could be
+// answered: whoever then believes that it was rolled back does everything twice.
+func (s *Session) lost() string {
+	switch {
+	case !s.Ready():
+		return ""
+	case !s.queue.empty() || s.batch:
+		return " Whether what it had not answered took effect is not known."
+	case s.status != 'I':
+		return " The transaction that was open has been rolled back."
+	}
+	return ""
 }
 
 // leave tells other sessions of changes whose end was not seen.

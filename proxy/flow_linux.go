@@ -275,7 +275,7 @@ func (f *flow) settle() {
 	}
 	if f.hungUp {
 		client &^= unix.EPOLLIN
-		if !f.server.owes() && !f.session.Held() {
+		if f.session.Listens() && !f.server.owes() && !f.session.Held() {
 			_ = unix.Shutdown(f.server.fd, unix.SHUT_WR) // it may be told more than once
 		}
 	}

@@ -75,6 +75,9 @@ func (q *queue) first() *request {
 	return &q.items[q.head]
 }
 
+// size is how many requests wait.
+func (q *queue) size() int { return len(q.items) - q.head }
+
 func (q *queue) pop() {
 	q.items[q.head] = request{}
 	q.head++

@@ -70,6 +70,7 @@ func try(t testing.TB, v variant, s script, seed uint64) (why string) {
 	}
 	r := rand.New(rand.NewPCG(seed, 2))
 	x := newRelay(v, r, slices.Concat(s...), after)
+	x.most = []int{mostRequests, mostRequests, 1, 2, 5}[rand.New(rand.NewPCG(seed, 3)).IntN(5)]
 	defer func() {
 		if p := recover(); p != nil {
 			why = fmt.Sprintf("panic: %v", p)

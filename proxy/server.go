@@ -42,7 +42,7 @@ func (s *Session) serverPart(part *wire.Part) error {
 	if err != nil {
 		return err
 	}
-	if len(s.in) > 0 && (s.phase == ready && s.queue.empty() || s.phase == logging && s.asked) {
+	if len(s.in) > 0 && (s.phase == ready && (s.queue.empty() || s.full && s.roomy()) || s.phase == logging && s.asked) {
 		return s.resume()
 	}
 	return nil

@@ -69,6 +69,9 @@ type Session struct {
 
 	in    []byte // client's bytes that cannot be handled yet
 	queue queue
+	most  int    // requests in queue: mostRequests, but in tests
+	taken int    // bytes from the client since queue was empty
+	full  bool   // in waits for room: see crowded
 	eaten int    // Syncs that the server read, or will not, as part of a COPY that is not over
 	turns uint64 // texts that were planned
 	names uint64 // grows whenever the names or the Set in env become others
@@ -131,7 +134,7 @@ var ErrEnded = errors.New("the session has ended")
 
 // NewSession makes a session for a client that has just connected.
 func NewSession(s *Settings) *Session {
-	n := &Session{Settings: *s, Rules: s.Current.Load(), status: 'I', batches: 1, scratch: new(rewrite.Scratch)}
+	n := &Session{Settings: *s, Rules: s.Current.Load(), status: 'I', batches: 1, most: mostRequests, scratch: new(rewrite.Scratch)}
 	if n.Root == nil {
 		n.Root = n.Log
 	}
@@ -168,16 +171,23 @@ func (s *Session) Idle() bool {
 
 // HungUp says that the client will send nothing more, but may still read; owed, that it has not taken all it was sent. It
 // reports whether it waits for an answer, or the rest of one: then the caller tells the server in the same way, once all
-// is sent, and the session goes on until the server ends it.
+// is sent and the server [Session.Listens], and the session goes on until the server ends it.
 //
 // Without it, `echo .. | nc` and the like get no answer: they close their half when they have sent all.
 func (s *Session) HungUp(owed bool) bool {
-	if s.over || s.doomed || !s.Ready() || s.phase != ready || s.queue.empty() && !s.Held() && !owed {
+	switch {
+	case s.doomed:
+		return false
+	case s.phase == logging: // the startup packet is to be answered
+	case s.phase != ready, s.queue.empty() && !s.Held() && !owed:
 		return false
 	}
 	s.over = true
 	return true
 }
+
+// Listens reports whether what the client says next is what the server waits for, or would take: a password, a statement.
+func (s *Session) Listens() bool { return s.Ready() || s.asked }
 
 // Held reports that the client's bytes cannot be handled now: the caller
 // should stop reading them.
@@ -224,7 +234,7 @@ func (s *Session) FromClient(p []byte) error {
 // resume handles bytes of the client that had to wait.
 func (s *Session) resume() error {
 	s.came = time.Time{}
-	s.flushed = false
+	s.flushed, s.full = false, false
 	if len(s.in) == 0 {
 		return s.ended()
 	}
@@ -270,7 +280,7 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 		case ended:
 			return nil, ErrEnded
 		}
-		if s.holding(p[0]) {
+		if s.holding(p[0]) || s.crowded() {
 			return p, nil
 		}
 		if n := s.stream(p); n > 0 {
@@ -287,6 +297,9 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 			return nil, s.violation(err)
 		}
 		if part.Raw != nil {
+			if part.First && part.Type != 'd' && part.Size <= s.StatementBytes { // more of a message is never kept
+				s.taken += len(part.Raw)
+			}
 			done, err := s.clientPart(&part)
 			if err != nil {
 				return nil, err

@@ -294,6 +294,77 @@ func TestFailedCopyIsForgotten(t *testing.T) {
 	equal(t, "client", x.server(&pgproto3.ReadyForQuery{TxStatus: 'I'}), "Z I")
 }
 
+// What a client sends without waiting for an answer waits itself when it has become much: it takes memory until it is answered.
+func TestCrowded(t *testing.T) {
+	x := readyTable(t)
+	x.client(&pgproto3.Query{String: "SELECT pg_sleep(9)"})
+	const syncs = 3 * mostRequests
+	var flood []byte
+	for range syncs {
+		flood = encode(flood, &pgproto3.Sync{})
+	}
+	if err := x.FromClient(flood); err != nil {
+		t.Fatal(err)
+	}
+	passed := len(x.atServer())
+	if !x.Held() || x.queue.size() != mostRequests || passed != mostRequests-1 {
+		t.Fatalf("held %t, %d requests, %d Syncs sent on", x.Held(), x.queue.size(), passed)
+	}
+	x.server(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	answered := 0
+	for ; answered < passed; passed += len(x.atServer()) {
+		x.server(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+		answered++
+		if x.queue.size() > mostRequests {
+			t.Fatalf("%d requests", x.queue.size())
+		}
+	}
+	if x.Held() || answered != syncs {
+		t.Errorf("%d of %d Syncs are answered, held %t", answered, syncs, x.Held())
+	}
+	// A server need not answer a batch before it is told to.
+	x = readyTable(t)
+	x.most = 2
+	equal(t, "server", x.client(&pgproto3.Parse{Query: "SELECT 1"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}),
+		"P |SELECT 1", "B ", "H ")
+	x.server(&pgproto3.ParseComplete{})
+	equal(t, "server", x.atServer(), "E ", "H ")
+	x.server(&pgproto3.BindComplete{})
+	equal(t, "server", x.atServer(), "S ")
+	// COPY data waits for no answer, however much it is.
+	x = readyTable(t)
+	x.client(&pgproto3.Query{String: "COPY items FROM STDIN"})
+	x.server(&pgproto3.CopyInResponse{})
+	for range 100 {
+		data := encode(nil, &pgproto3.CopyData{Data: make([]byte, 1<<20)})
+		for _, piece := range [][]byte{data[:1000], data[1000:]} {
+			if err := x.FromClient(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		x.ToServer.Reset(nil)
+	}
+	if x.client(&pgproto3.CopyDone{}); x.Held() {
+		t.Error("COPY data is held back")
+	}
+	// Nothing may come between the parts of one message.
+	x = readyTable(t)
+	x.client(&pgproto3.Query{String: "SELECT 1"})
+	x.most = 1
+	bind := encode(nil, &pgproto3.Bind{Parameters: [][]byte{make([]byte, 2*bindHead)}})
+	x.most = 2
+	if err := x.FromClient(bind[:bindHead+1000]); err != nil {
+		t.Fatal(err)
+	}
+	x.most = 1
+	if err := x.FromClient(bind[bindHead+1000:]); err != nil {
+		t.Fatal(err)
+	}
+	if x.Held() {
+		t.Error("half a message is held back")
+	}
+}
+
 // After SET search_path the client's next statement waits for the new names.
 func TestNamesAreReadAgain(t *testing.T) {
 	x := readyTable(t)
@@ -393,6 +464,30 @@ func TestServerGone(t *testing.T) {
 	x.ServerGone()
 	if got := x.atClient(); len(got) != 1 || !strings.Contains(got[0], "SFATAL") || !strings.Contains(got[0], "C08006") {
 		t.Errorf("client: %q", got)
+	}
+	// What it has not answered may have been carried out; what was open has not been committed.
+	for status, hint := range map[byte]string{'I': "crashed.", 'T': "crashed. The transaction that was open has been rolled back.", 'C': "crashed. Whether what it had not answered took effect is not known."} {
+		x = readyTable(t)
+		if status != 'I' {
+			x.client(&pgproto3.Query{String: "BEGIN"})
+			x.server(&pgproto3.CommandComplete{CommandTag: []byte("BEGIN")}, &pgproto3.ReadyForQuery{TxStatus: 'T'})
+		}
+		if status == 'C' {
+			x.client(&pgproto3.Query{String: "COMMIT"})
+		}
+		x.ServerGone()
+		if got := x.atClient(); len(got) != 1 || !strings.HasSuffix(got[0], hint) {
+			t.Errorf("%c: %q, want %q", status, got, hint)
+		}
+	}
+	x = newTable(t)
+	if err := x.FromClient(startup("user", "app")); err != nil {
+		t.Fatal(err)
+	}
+	x.ServerConnected()
+	x.ServerGone()
+	if got := x.atClient(); len(got) != 1 || !strings.HasSuffix(got[0], "crashed.") {
+		t.Errorf("at the login: %q", got)
 	}
 	// The server's own last words are enough.
 	x = readyTable(t)
