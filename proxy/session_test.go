@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -435,11 +436,17 @@ func TestEncryptionIsDeclinedAndCancelPassedOn(t *testing.T) {
 	x := newTable(t)
 	ssl := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, wire.SSLRequest)
 	gss := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, wire.GSSENCRequest)
-	if err := x.FromClient(append(gss, ssl...)); err != nil || string(x.ToClient.Take()) != "NN" {
+	if err := errors.Join(x.FromClient(gss), x.FromClient(ssl)); err != nil || string(x.ToClient.Take()) != "NN" {
 		t.Fatalf("%q %v", x.ToClient.own, err)
 	}
 	if err := x.FromClient(ssl); err == nil {
 		t.Error("asked twice, answered twice")
+	}
+	for _, request := range [][]byte{gss, ssl} { // what comes with it was sent before the answer could be read
+		x = newTable(t)
+		if err := x.FromClient(append(request, startup("user", "app")...)); err == nil || x.WantsServer() || !strings.Contains(string(x.ToClient.Take()), "C08P01") {
+			t.Error("what was sent behind a request for encryption is taken")
+		}
 	}
 	x = newTable(t)
 	cancel := append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 16}, wire.CancelRequest), 1, 2, 3, 4, 5, 6, 7, 8)

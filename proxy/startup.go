@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgproto3/v2"
+
 	"tombstone/proxy/wire"
 )
 
@@ -45,6 +47,18 @@ func (s *Session) startup(p []byte) (int, error) {
 			s.phase = encrypting
 		} else {
 			s.ToClient.add('N')
+			if len(p) > size { // the server does not take it either
+				what := "SSL"
+				if code == wire.GSSENCRequest {
+					what = "GSSAPI encryption"
+				}
+				s.Log.Warn("unencrypted data after a request for encryption")
+				s.end(&pgproto3.ErrorResponse{
+					Code: "08P01", Message: "received unencrypted data after " + what + " request",
+					Detail: "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
+				})
+				return size, ErrEnded
+			}
 		}
 		return size, nil
 	case code == wire.CancelRequest:
