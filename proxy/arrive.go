@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func (d *dialer) arrive(ctx context.Context, packet []byte, as *identity) (*arri
 				var unsuited *roleError
 				var refused *auth.Error
 				switch {
-				case err == nil && a.code == "57P03":
+				case err == nil && a.code == cannotConnectNow:
 					busy.close()
 					busy = a
 					failed = append(failed, hostError(h, len(d.upstream.Hosts), errors.New("it takes no connections now")))
@@ -67,7 +68,13 @@ func (d *dialer) arrive(ctx context.Context, packet []byte, as *identity) (*arri
 	if busy != nil {
 		return busy, nil
 	}
-	return nil, errors.Join(failed...)
+	var different []error // a server may have been asked twice
+	for _, err := range failed {
+		if !slices.ContainsFunc(different, func(e error) bool { return e.Error() == err.Error() }) {
+			different = append(different, err)
+		}
+	}
+	return nil, errors.Join(different...)
 }
 
 // try asks one server. remembered says that what was learned of its role a moment ago is good enough to pass it over.
@@ -130,7 +137,7 @@ func hostError(h config.Host, hosts int, err error) error {
 // again has an arrival that a server did not let in over TLS, with sslmode=prefer, arrive without TLS, as libpq does: a pg_hba.conf may
 // have entries for that only. If it is not let in like this either, what the server said first is the answer.
 func (d *dialer) again(ctx context.Context, a *arrival, packet []byte, as *identity, want string) *arrival {
-	if !d.prefers() || !a.encrypted() || a.code == "" || a.code == "57P03" {
+	if !d.prefers() || !a.encrypted() || a.code == "" || a.code == cannotConnectNow {
 		return a
 	}
 	c, err := d.plain(ctx, a.host)

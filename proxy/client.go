@@ -26,12 +26,12 @@ func (s *Session) clientHead(typ byte, size int) (int, error) {
 	}
 	switch typ {
 	case 'Q':
-		if size > s.StatementBytes {
+		if s.tooLarge(typ, size) {
 			return 0, nil
 		}
 		return size, nil
 	case 'P':
-		if size > s.StatementBytes {
+		if s.tooLarge(typ, size) {
 			return parseHead, nil
 		}
 		return size, nil
@@ -53,6 +53,15 @@ func (s *Session) clientHead(typ byte, size int) (int, error) {
 		return 0, nil
 	}
 	return 0, fmt.Errorf("invalid frontend message type %d", typ)
+}
+
+// tooLarge reports whether the text of a Query or Parse is not read. Beside the text there are at least the zero bytes that end it and
+// a Parse's name, and the number of a Parse's parameter types.
+func (s *Session) tooLarge(typ byte, size int) bool {
+	if typ == 'P' {
+		size -= 3
+	}
+	return size-1 > s.StatementBytes
 }
 
 // holding reports whether the message that starts with typ has to wait.

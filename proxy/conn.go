@@ -297,6 +297,7 @@ func (c *conn) letIn() {
 
 // loggedIn notes that the client has been let in.
 func (c *conn) loggedIn() {
+	c.inTrouble(nil)
 	if c.setup.dialer.several() && c.session.key != "" && c.kept == "" {
 		c.kept = c.session.key
 		c.owner.keys.add(c.kept, c.host)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"tombstone/config"
@@ -19,6 +20,7 @@ type dialer struct {
 	keepalive net.KeepAliveConfig
 	observer  Observer
 	roles     roles
+	trouble   atomic.Pointer[trouble] // nil if the last client that came this far was served
 }
 
 func newDialer(o *Options) (*dialer, error) {

@@ -141,6 +141,7 @@ func (c *conn) connect(ctx context.Context) {
 	if err != nil {
 		c.log.Error("server cannot be reached", "upstream", d.upstream.String(), "error", err)
 		c.owner.observer.Login("no server")
+		c.inTrouble(err)
 		s.ServerUnreachable(err)
 		return
 	}
@@ -158,6 +159,7 @@ func (c *conn) connect(ctx context.Context) {
 // turnAway tells a client that the proxy's own authentication has failed.
 func (c *conn) turnAway(err error) {
 	var lookup *lookupError
+	var violation *violationError
 	refused, ok := isRefusal(err)
 	switch {
 	case ok:
@@ -170,6 +172,8 @@ func (c *conn) turnAway(err error) {
 	case errors.As(err, &lookup):
 		c.log.Error("a client's verifier cannot be looked up", "user", c.user, "error", err)
 		c.session.fatal("08006", "the proxy cannot look up verifiers of passwords now", "See the proxy's log, and auth.query_as and auth.query in its configuration.")
+	case errors.As(err, &violation):
+		_ = c.session.violation(violation.error)
 	default:
 		c.log.Error("client cannot be authenticated", "user", c.user, "error", err)
 		c.session.fatal("08006", "the proxy cannot authenticate clients now", "See the proxy's log, and auth in its configuration.")
@@ -189,7 +193,9 @@ func (c *conn) suits(is role) *roleError {
 			return nil
 		}
 	}
-	return &roleError{host: c.host.Address, role: is, attrs: d.attrs()}
+	err := &roleError{host: c.host.Address, role: is, attrs: d.attrs()}
+	c.inTrouble(err)
+	return err
 }
 
 // refuse tells the client of a refusal, with all that it has.

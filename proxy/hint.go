@@ -25,6 +25,7 @@ const (
 // loginFailed passes on why the server lets a client not in.
 func (s *Session) loginFailed(part *wire.Part) error {
 	notice, ok := wire.ReadNotice(part.Body())
+	s.unwilling = ok && notice.Get('C') == cannotConnectNow
 	if !ok || notice.Get('H') != "" {
 		return s.pass(part)
 	}

@@ -52,6 +52,9 @@ func Listen(o Options) (*Server, error) {
 	}
 	l, err := net.Listen(o.Listen.Network, o.Listen.Address)
 	if err != nil {
+		if info, statErr := os.Stat(o.Listen.Address); o.Listen.Network == "unix" && statErr == nil && info.Mode()&os.ModeSocket == 0 {
+			return nil, fmt.Errorf("listen: %s is there already and is no socket; remove it, or set listen to another path", o.Listen.Address)
+		}
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("listen: %s is already in use; stop what listens there, or set listen to another address", o.Listen.Address)
 		}
@@ -168,6 +171,9 @@ func (s *Server) serve(ctx, hard context.Context, client net.Conn) {
 
 // finished counts a session out. It is the last thing done for one.
 func (c *conn) finished() {
+	if c.session.unwilling {
+		c.inTrouble(errUnwilling)
+	}
 	if c.admitted {
 		c.owner.census.leave(c.user, c.database)
 	}

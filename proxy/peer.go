@@ -20,6 +20,9 @@ type peer struct {
 	rest   []byte // read, and not looked at yet
 }
 
+// violationError says that what a peer sends is no protocol.
+type violationError struct{ error }
+
 // newPeer reads from a connection of which rest has been read already.
 func newPeer(c net.Conn, rest []byte) *peer {
 	p := &peer{Conn: c, rest: rest}
@@ -38,7 +41,7 @@ func (p *peer) next() (typ byte, raw []byte, err error) {
 		for len(p.rest) > 0 {
 			part, n, err := p.frames.Next(p.rest)
 			if err != nil {
-				return 0, nil, err
+				return 0, nil, &violationError{err}
 			}
 			p.rest = p.rest[n:]
 			if part.Raw != nil {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,6 +51,8 @@ type Session struct {
 	entered  bool // the client has been let in
 	doomed   bool // the server said FATAL, or the client was told of an end
 	over     bool // the client said Terminate
+
+	unwilling bool // the server said that it lets nobody in now
 
 	stale     bool // names may have changed since they were read
 	reread    bool // relations too
@@ -210,8 +213,16 @@ func (s *Session) ServerConnected() {
 
 // ServerUnreachable says that the server cannot be reached, and why.
 func (s *Session) ServerUnreachable(err error) {
-	s.fatal("08006", "tombstone cannot reach the PostgreSQL server: "+err.Error(),
-		"Check that the server runs and that the proxy's upstream setting points at it.")
+	hint := "Check that the server runs and that the proxy's upstream setting points at it."
+	var certificate *tls.CertificateVerificationError
+	var role *roleError
+	switch {
+	case errors.As(err, &certificate):
+		hint = "Check the server's certificate, and sslmode, sslrootcert and the host's name in the proxy's upstream setting."
+	case errors.As(err, &role):
+		hint = "Check the hosts and target_session_attrs in the proxy's upstream setting."
+	}
+	s.fatal("08006", "tombstone cannot reach the PostgreSQL server: "+err.Error(), hint)
 }
 
 // FromClient takes bytes that the client sent. It keeps none of p.
@@ -297,7 +308,7 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 			return nil, s.violation(err)
 		}
 		if part.Raw != nil {
-			if part.First && part.Type != 'd' && part.Size <= s.StatementBytes { // more of a message is never kept
+			if part.First && part.Type != 'd' && !s.tooLarge(part.Type, part.Size) { // of a larger one little is kept
 				s.taken += len(part.Raw)
 			}
 			done, err := s.clientPart(&part)

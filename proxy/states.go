@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"time"
 )
 
@@ -58,18 +57,3 @@ type Timing struct {
 
 // Timing returns the server's histograms, which go on counting.
 func (s *Server) Timing() *Timing { return s.timing }
-
-// Ping reports whether a server is there: the first error if none is. It does not log in.
-func (s *Server) Ping(ctx context.Context, ping func(ctx context.Context, network, address string) error) error {
-	var first error
-	for _, h := range s.setup.Load().dialer.upstream.Hosts {
-		err := ping(ctx, h.Network, h.Address)
-		if err == nil {
-			return nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return first
-}

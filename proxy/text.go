@@ -19,7 +19,7 @@ func lent(text []byte) string { return unsafe.String(unsafe.SliceData(text), len
 
 // clientQuery plans and sends the text of a simple Query.
 func (s *Session) clientQuery(part *wire.Part) (bool, error) {
-	if part.Size > s.StatementBytes {
+	if s.tooLarge(part.Type, part.Size) {
 		s.clientSink = discard
 		refusal := rewrite.TooLarge(s.StatementBytes)
 		s.sendQuery(refused(refusal), "")
@@ -94,7 +94,7 @@ func refused(why *rewrite.Refusal) *rewrite.Plan { return rewrite.RefuseWhole(""
 func (s *Session) clientParse(part *wire.Part) (bool, error) {
 	f := wire.Read(part.Body())
 	name := f.String()
-	if part.Size > s.StatementBytes {
+	if s.tooLarge(part.Type, part.Size) {
 		if !f.OK() {
 			return false, s.violation(fmt.Errorf("the name in a Parse message is too long"))
 		}

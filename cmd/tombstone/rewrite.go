@@ -18,7 +18,7 @@ import (
 var everything = "listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables: [{name: \"*.*\"}]\n"
 
 func rewriteSQL(_ context.Context, s stdio, args []string) error {
-	f := flags(s, "rewrite", "[--config FILE] [--schema FILE.sql] [--json] ['SQL' | -]",
+	f := flags(s, "rewrite", "[--config FILE] [--schema FILE.sql] [--search-path SCHEMAS] [--json] ['SQL' | -]",
 		`Prints the SQL that the proxy would send to the server, and on standard error what was touched and why.
 The statement comes from the argument or from standard input. A refused one exits with status 1 and the reason.
 

@@ -121,7 +121,7 @@ func (s Secret) scramKeys(salt []byte, iterations int, user string) (*Verifier, 
 			return nil, key{}, &Error{
 				Code: codeAuthorization, Message: fmt.Sprintf("the SCRAM verifier known for user \"%s\" is not the server's", user),
 				Detail: "Salt or iteration count differ, so the client's key does not fit. The server may also not know the user, or its password is no longer valid there.",
-				Hint:   "Copy the verifier from this server's pg_authid.rolpassword into users_file, or let auth_query read it from this server.",
+				Hint:   "Copy the verifier from this server's pg_authid.rolpassword into users_file, or let auth.query_as read it from this server.",
 			}
 		}
 		return v, *s.known.client, nil
