@@ -187,7 +187,7 @@ func (d *dialer) begin(ctx context.Context, c net.Conn, h config.Host, packet []
 			return nil, err
 		}
 	}
-	if a.done {
+	if params, _ := startupParams(packet[8:]); a.done && !setsReadOnly(params) {
 		d.roles.learn(h.Address, a.role, time.Now())
 	}
 	a.said = append(a.said, p.rest...)

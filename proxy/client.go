@@ -99,7 +99,7 @@ func (s *Session) crowded() bool {
 	if s.copying { // it waits for data, or for whatever makes the COPY fail
 		n -= mostRequests
 	}
-	if n < s.most && s.taken < max(s.StatementBytes, mostTaken) {
+	if n < s.most && s.taken < s.limit() {
 		return false
 	}
 	s.full = true
@@ -107,9 +107,29 @@ func (s *Session) crowded() bool {
 	return true
 }
 
+// keeps reports whether something of a message may be kept until it is answered. Of one that is too large to be read little is; and what a
+// client says in a COPY is not answered before its end.
+func (s *Session) keeps(part *wire.Part) bool {
+	switch part.Type {
+	case 'd':
+		return false
+	case 'S', 'H':
+		return !s.copying
+	}
+	return !s.tooLarge(part.Type, part.Size)
+}
+
 // roomy reports whether what had to wait because of that can go on.
 func (s *Session) roomy() bool {
-	return s.copying || s.queue.size() <= s.most/2 && s.taken < mostTaken
+	return s.copying || s.queue.size() <= s.most/2 && s.taken < s.limit()/2
+}
+
+// limit is how many bytes may be taken from a client that have no answer.
+func (s *Session) limit() int {
+	if s.much > 0 {
+		return s.much
+	}
+	return max(s.StatementBytes, mostTaken)
 }
 
 // Limits on what a client may send before the first of it is answered. The first is not much less than what makes a server send

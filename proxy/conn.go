@@ -128,6 +128,8 @@ func (c *conn) run(ctx context.Context) {
 	if c.owner.Draining() {
 		c.drain()
 	}
+	late := time.AfterFunc(time.Until(c.started.Add(c.setup.limits.StartupTime)), c.late)
+	defer late.Stop()
 	waiting := !c.session.Ready() // else the server asked for nothing, and greet has let the client in
 	c.readers.Go(func() { c.readServer(waiting) })
 	c.readClient()
@@ -155,7 +157,7 @@ func (c *conn) readClient() {
 			c.mu.Lock()
 			ended := c.over
 			waits := !ended && err == io.EOF && c.session.HungUp(!c.toClient.empty())
-			for waits && !c.over && !c.session.Listens() {
+			for waits && !c.over && (c.session.Held() || !c.session.Listens()) {
 				c.resumed.Wait()
 			}
 			c.mu.Unlock()
@@ -334,5 +336,16 @@ func (c *conn) recover(end func()) {
 	if r := recover(); r != nil {
 		c.log.Error("internal error, connection closed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		end()
+	}
+}
+
+// late ends the session if the client is not let in by now. It may be that nobody reads from it, so that no read fails.
+func (c *conn) late() {
+	c.mu.Lock()
+	late := !c.session.Ready() && !c.over
+	c.mu.Unlock()
+	if late {
+		c.log.Info("client took too long to log in", "limit", c.setup.limits.StartupTime)
+		c.end()
 	}
 }

@@ -184,7 +184,9 @@ func (c *conn) turnAway(err error) {
 // suits decides whether the server that a client has logged in to by itself will do, and remembers what it is.
 func (c *conn) suits(is role) *roleError {
 	d := c.setup.dialer
-	d.roles.learn(c.host.Address, is, time.Now())
+	if !setsReadOnly(c.session.params) {
+		d.roles.learn(c.host.Address, is, time.Now())
+	}
 	if !is.known() {
 		is, _ = d.roles.of(c.host.Address, time.Now()) // it is older than 14, and was asked
 	}

@@ -12,9 +12,14 @@ import (
 
 // trouble is why a client could not be served that came a moment ago, and had done nothing wrong.
 type trouble struct {
-	params map[string]string // of its startup packet
+	params map[string]string // of its startup packet: who it is and what it wants to reach
 	err    error
+	at     time.Time
 }
+
+// troubleAge is how long it counts that a client was not served, if that happens to no other. Else one could keep the proxy from being
+// ready for all: by what it has set for itself, such as default_transaction_read_only.
+const troubleAge = 30 * time.Second
 
 // errUnwilling is a server that answers, and lets nobody in.
 var errUnwilling = errors.New("the PostgreSQL server takes no connections now: it starts up, shuts down, or is a standby without hot_standby")
@@ -27,7 +32,12 @@ const cannotConnectNow = "57P03"
 // far as it needs no password.
 func (s *Server) Ping(ctx context.Context, ping func(ctx context.Context, network, address string) error) error {
 	d := s.setup.Load().dialer
-	if t := d.trouble.Load(); t != nil {
+	t := d.trouble.Load()
+	if t != nil && time.Since(t.at) > troubleAge {
+		d.trouble.CompareAndSwap(t, nil)
+		t = nil
+	}
+	if t != nil {
 		if err := d.retrace(ctx, t); err != nil {
 			return err
 		}
@@ -87,6 +97,12 @@ func (c *conn) inTrouble(err error) {
 	case err == nil && d.trouble.Load() != nil:
 		d.trouble.Store(nil)
 	case err != nil:
-		d.trouble.Store(&trouble{c.session.params, err})
+		params := map[string]string{}
+		for _, name := range []string{"user", "database", "replication"} {
+			if value, given := c.session.params[name]; given {
+				params[name] = value
+			}
+		}
+		d.trouble.Store(&trouble{params, err, time.Now()})
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"maps"
+	"strings"
 	gosync "sync"
 	"time"
 )
@@ -37,6 +38,16 @@ func (r *role) note(name, value string) {
 	case "default_transaction_read_only":
 		r.readOnly = yes(value == "on")
 	}
+}
+
+// setsReadOnly reports whether a client may have set for itself what tells the role of its server.
+func setsReadOnly(params map[string]string) bool {
+	for name, value := range params {
+		if strings.Contains(strings.ToLower(name+value), "read_only") {
+			return true
+		}
+	}
+	return false
 }
 
 // suits reports whether a server of this role will do, as libpq decides (connectOptions2 and PQconnectPoll in fe-connect.c).

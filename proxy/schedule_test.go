@@ -70,7 +70,8 @@ func try(t testing.TB, v variant, s script, seed uint64) (why string) {
 	}
 	r := rand.New(rand.NewPCG(seed, 2))
 	x := newRelay(v, r, slices.Concat(s...), after)
-	x.most = []int{mostRequests, mostRequests, 1, 2, 5}[rand.New(rand.NewPCG(seed, 3)).IntN(5)]
+	limits := rand.New(rand.NewPCG(seed, 3))
+	x.most, x.much = []int{mostRequests, mostRequests, 1, 2, 5}[limits.IntN(5)], []int{0, 0, 1, 40, 200}[limits.IntN(5)]
 	defer func() {
 		if p := recover(); p != nil {
 			why = fmt.Sprintf("panic: %v", p)

@@ -42,7 +42,8 @@ func (s *Session) serverPart(part *wire.Part) error {
 	if err != nil {
 		return err
 	}
-	if len(s.in) > 0 && (s.phase == ready && (s.queue.empty() || s.full && s.roomy()) || s.phase == logging && s.asked) {
+	// At the beginning of a COPY, Syncs that were sent turn out to have ended nothing: what waits may need a Flush now.
+	if len(s.in) > 0 && (s.phase == ready && (s.queue.empty() || s.full && (s.roomy() || part.Type == 'G')) || s.phase == logging && s.asked) {
 		return s.resume()
 	}
 	return nil
@@ -253,6 +254,9 @@ func (s *Session) reply(part *wire.Part) error {
 		}
 		ended, dropped := s.queue.copyIn()
 		s.copying = !ended
+		if s.copying {
+			s.taken = 0 // only this request is left, and it is answered when the data has come
+		}
 		if dropped > 0 && r.kind == execute {
 			s.eaten += dropped
 			s.batch = s.batch || !s.queue.syncs() // they ended nothing

@@ -73,6 +73,7 @@ type Session struct {
 	in    []byte // client's bytes that cannot be handled yet
 	queue queue
 	most  int    // requests in queue: mostRequests, but in tests
+	much  int    // bytes of them; 0, but in tests, for mostTaken
 	taken int    // bytes from the client since queue was empty
 	full  bool   // in waits for room: see crowded
 	eaten int    // Syncs that the server read, or will not, as part of a COPY that is not over
@@ -308,7 +309,7 @@ func (s *Session) fromClient(p []byte) (rest []byte, err error) {
 			return nil, s.violation(err)
 		}
 		if part.Raw != nil {
-			if part.First && part.Type != 'd' && !s.tooLarge(part.Type, part.Size) { // of a larger one little is kept
+			if part.First && s.keeps(&part) {
 				s.taken += len(part.Raw)
 			}
 			done, err := s.clientPart(&part)

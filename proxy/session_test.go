@@ -348,6 +348,32 @@ func TestCrowded(t *testing.T) {
 	if x.client(&pgproto3.CopyDone{}); x.Held() {
 		t.Error("COPY data is held back")
 	}
+	// Nor does it for what came before it, or with it.
+	pad := strings.Repeat("x", 600000)
+	for name, ahead := range map[string][]string{
+		"a second text over the limit": {"SELECT '" + pad + "'", "SELECT '" + pad + "'; COPY items FROM STDIN"},
+		"a text as long as may be":     {"SELECT 1 /*" + strings.Repeat("x", 1<<20-len("SELECT 1 /**/; COPY items FROM STDIN")) + "*/; COPY items FROM STDIN"},
+	} {
+		x = readyTable(t)
+		for _, sql := range ahead {
+			x.client(&pgproto3.Query{String: sql})
+		}
+		x.client(&pgproto3.CopyData{Data: []byte("1\n")}, &pgproto3.CopyDone{})
+		if len(ahead) > 1 {
+			x.server(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+		}
+		x.server(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.CopyInResponse{})
+		if x.Held() {
+			t.Errorf("%s: the server waits for data that is held back", name)
+		}
+	}
+	x = readyTable(t)
+	x.client(&pgproto3.Query{String: "COPY items FROM STDIN"})
+	x.server(&pgproto3.CopyInResponse{})
+	flushes := bytes.Repeat(bytesOfMessages(&pgproto3.CopyData{Data: []byte("1\n")}, &pgproto3.Flush{}, &pgproto3.Sync{}), 200000)
+	if err := x.FromClient(flushes); err != nil || x.Held() {
+		t.Errorf("what is said in a COPY is held back: %v", err)
+	}
 	// Nothing may come between the parts of one message.
 	x = readyTable(t)
 	x.client(&pgproto3.Query{String: "SELECT 1"})

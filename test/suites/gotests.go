@@ -48,55 +48,132 @@ func module(ctx context.Context, b *Bench, path, version string) (string, error)
 var chance = regexp.MustCompile(`(/Test[A-Za-z_]+)\d+`)
 
 // goTests runs the tests of a module's packages, one package after the other, and returns each test's verdict. What is asked
-// for are packages, as ./folder; what comes back is named `./folder Test/sub`.
+// for are packages, as ./folder; what comes back is named `./folder Test/sub`. A test that panics, as lib/pq's do when something takes
+// longer than they allow, ends those that would come after it: it and they are run again.
 func goTests(ctx context.Context, dir, module string, packages []string, env []string, flags ...string) (Results, error) {
-	args := append([]string{"test", "-json", "-p", "1", "-count=1", "-timeout", "10m"}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
-	cmd.Dir, cmd.Env = dir, environment(env...)
+	g := &goRun{dir: dir, module: module, env: env, flags: flags, said: map[string]*strings.Builder{}, r: Results{Outputs: map[string]string{}, Expected: map[string]bool{}, Notes: map[string]string{}}}
+	if err := g.test(ctx, packages); err != nil {
+		return g.r, err
+	}
+	if len(g.r.Outputs) == 0 {
+		return g.r, fmt.Errorf("go test in %s ran nothing", dir)
+	}
+	if len(flags) == 0 { // else not all are wanted
+		for _, p := range packages {
+			if err := g.again(ctx, p); err != nil {
+				return g.r, err
+			}
+		}
+	}
+	for name, verdict := range g.r.Outputs {
+		if verdict == "fail" && g.said[name] != nil {
+			g.r.Notes[name] = g.said[name].String()
+		}
+	}
+	return g.r, nil
+}
+
+var topLevel = regexp.MustCompile(`^(Test|Example|Fuzz)\w*$`)
+
+var panicked = regexp.MustCompile(`(?m)^panic: `)
+
+// goRun is the tests of one module, run in several goes.
+type goRun struct {
+	dir, module string
+	env, flags  []string
+	said        map[string]*strings.Builder // by tests
+	r           Results
+}
+
+// tries is how often tests are run again that a panic has ended.
+const tries = 8
+
+// again runs those of a package's tests that have no verdict, or a panic for one.
+func (g *goRun) again(ctx context.Context, pkg string) error {
+	listed, err := g.run(ctx, "-list", ".", pkg)
+	if err != nil {
+		return err
+	}
+	for range tries {
+		var lost []string
+		for _, e := range listed {
+			test := strings.TrimSpace(e.Output)
+			if !topLevel.MatchString(test) {
+				continue // the line about the package
+			}
+			name := g.name(e.Package, test)
+			if said := g.said[name]; g.r.Outputs[name] == "" || said != nil && panicked.MatchString(said.String()) {
+				lost = append(lost, regexp.QuoteMeta(test))
+				delete(g.said, name)
+			}
+		}
+		if len(lost) == 0 {
+			return nil
+		}
+		if err := g.test(ctx, []string{pkg}, "-run", "^("+strings.Join(lost, "|")+")$"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// name is how a test is called in the results.
+func (g *goRun) name(pkg, test string) string {
+	return "." + strings.TrimPrefix(pkg, g.module) + " " + chance.ReplaceAllString(test, "$1")
+}
+
+// event is a line of what go test -json says.
+type event struct{ Action, Package, Test, Output string }
+
+// test runs tests and takes in what becomes of them.
+func (g *goRun) test(ctx context.Context, packages []string, flags ...string) error {
+	events, err := g.run(ctx, append(slices.Concat(flags, g.flags), packages...)...)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if e.Test == "" {
+			continue // the package as a whole says what its tests say
+		}
+		name := g.name(e.Package, e.Test)
+		switch e.Action {
+		case "output":
+			if g.said[name] == nil {
+				g.said[name] = &strings.Builder{}
+			}
+			g.said[name].WriteString(e.Output)
+		case "pass", "fail", "skip":
+			g.r.Outputs[name] = e.Action
+			g.r.Expected[name] = e.Action != "fail"
+		}
+	}
+	return nil
+}
+
+func (g *goRun) run(ctx context.Context, args ...string) (events []event, err error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-p", "1", "-count=1", "-timeout", "10m"}, args...)...)
+	cmd.Dir, cmd.Env = g.dir, environment(g.env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return Results{}, fmt.Errorf("go test in %s: %w", dir, err)
+		return nil, fmt.Errorf("go test in %s: %w", g.dir, err)
 	}
 	if ctx.Err() != nil {
-		return Results{}, ctx.Err()
+		return nil, ctx.Err()
 	}
-	r := Results{Outputs: map[string]string{}, Expected: map[string]bool{}}
-	said := map[string]*strings.Builder{}
 	for line := bufio.NewScanner(bytes.NewReader(out)); line.Scan(); {
-		var event struct{ Action, Package, Test, Output string }
-		if err := json.Unmarshal(line.Bytes(), &event); err != nil {
-			return r, fmt.Errorf("go test in %s: %w: %s%s", dir, err, line.Text(), stderr.String())
+		var e event
+		if err := json.Unmarshal(line.Bytes(), &e); err != nil {
+			return nil, fmt.Errorf("go test in %s: %w: %s%s", g.dir, err, line.Text(), stderr.String())
 		}
-		name := "." + strings.TrimPrefix(event.Package, module) + " " + chance.ReplaceAllString(event.Test, "$1")
-		if event.Test == "" {
-			continue // the package as a whole says what its tests say
+		if e.Action == "build-fail" {
+			return nil, fmt.Errorf("the tests of %s cannot be built:\n%s", e.Package, out[:min(len(out), 4000)])
 		}
-		switch event.Action {
-		case "build-fail":
-			return r, fmt.Errorf("the tests of %s cannot be built:\n%s", event.Package, out[:min(len(out), 4000)])
-		case "output":
-			if said[name] == nil {
-				said[name] = &strings.Builder{}
-			}
-			said[name].WriteString(event.Output)
-		case "pass", "fail", "skip":
-			r.Outputs[name] = event.Action
-			r.Expected[name] = event.Action != "fail"
-		}
+		events = append(events, e)
 	}
-	r.Notes = map[string]string{}
-	for name, verdict := range r.Outputs {
-		if verdict == "fail" && said[name] != nil {
-			r.Notes[name] = said[name].String()
-		}
-	}
-	if len(r.Outputs) == 0 {
-		return r, fmt.Errorf("go test in %s ran nothing: %s", dir, stderr.String())
-	}
-	return r, nil
+	return events, nil
 }
 
 // packagesOf are the packages of a module that have tests, as ./folder.
