@@ -7,6 +7,9 @@ import (
 	"tombstone/policy"
 )
 
+// LiveOnly reports whether an index with that predicate, as pg_get_expr writes it, keeps tombstones out.
+func LiveOnly(t *policy.Table, where string) bool { return liveOnly(t, where) != "" }
+
 // liveOnly returns the part of an index's predicate that keeps tombstones out
 // of it, or "". It errs towards "": then the statement is guarded.
 func liveOnly(t *policy.Table, where string) string {

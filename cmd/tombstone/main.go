@@ -36,6 +36,9 @@ type stdio struct {
 var commands = []command{
 	{"serve", "run the proxy", serve},
 	{"demo", "show it at work on a throwaway PostgreSQL, then serve", demo},
+	{"prepare", "give the database what it needs to keep the policy by itself", prepare},
+	{"history", "list what was deleted", history},
+	{"undo", "restore all that one deletion took", undo},
 	{"rewrite", "print what the proxy would send for a statement", rewriteSQL},
 	{"health", "ask a running proxy whether it is well, for container health checks", health},
 	{"version", "print the version", printVersion},

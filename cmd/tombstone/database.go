@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"tombstone/config"
+	"tombstone/policy"
+)
+
+// where says which configuration a command goes by and which database it works on.
+type where struct {
+	file, dsn *string
+}
+
+// whereFlags adds the options that every command has that talks to the database.
+func whereFlags(f *flag.FlagSet) where {
+	return where{
+		file: f.String("config", "", "read the policy from `FILE`"),
+		dsn:  f.String("dsn", "", "log in at `postgres://USER:PASSWORD@HOST/DATABASE`; default: upstream of the configuration, and libpq's variables such as PGUSER and PGPASSWORD"),
+	}
+}
+
+// connect reads the configuration and logs in to the database.
+func (w where) connect(ctx context.Context) (*pgx.Conn, *policy.Policy, error) {
+	c, err := config.Load(*w.file)
+	if err != nil {
+		return nil, nil, err
+	}
+	dsn := *w.dsn
+	if dsn == "" {
+		u := c.Upstream
+		u.User, u.Password, u.RandomHosts = "", "", false
+		dsn = u.String()
+	}
+	o, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--dsn: %w", err)
+	}
+	if *w.dsn == "" {
+		if c.Upstream.User != "" {
+			o.User = c.Upstream.User
+		}
+		if c.Upstream.Password != "" {
+			o.Password = c.Upstream.Password
+		}
+	}
+	if o.RuntimeParams["application_name"] == "" {
+		o.RuntimeParams["application_name"] = "tombstone"
+	}
+	conn, err := pgx.ConnectConfig(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, policy.New(c.Tables, c.Bodies), nil
+}

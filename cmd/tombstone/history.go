@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"tombstone/lifecycle"
+)
+
+func history(ctx context.Context, s stdio, args []string) error {
+	f := flags(s, "history", "--config FILE [--dsn URL] [--table NAME] [--since TIME] [--role NAME] [--json]",
+		"Lists the transactions that deleted rows, the newest first.")
+	w := whereFlags(f)
+	var filter lifecycle.Filter
+	f.StringVar(&filter.Table, "table", "", "only those that deleted rows of the table `NAME`")
+	f.StringVar(&filter.Role, "role", "", "only those of the database role `NAME`")
+	f.IntVar(&filter.Limit, "limit", 100, "the newest `N` only; 0 for all")
+	since := f.String("since", "", "only those since `TIME`: 2006-01-02, 2006-01-02T15:04:05Z, or so long ago, such as 24h")
+	asJSON := f.Bool("json", false, "print an array of JSON objects instead")
+	if err := parse(s, f, args); err != nil {
+		return err
+	}
+	if *w.file == "" || f.NArg() > 0 {
+		f.Usage()
+		return errUsage
+	}
+	var err error
+	if filter.Since, err = parseSince(*since, time.Now()); err != nil {
+		fmt.Fprintf(s.err, "tombstone history: --since: %v\n", err)
+		return errUsage
+	}
+	conn, _, err := w.connect(ctx)
+	if err != nil {
+		return plainly(s, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	list, err := lifecycle.History(ctx, conn, filter)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return encode(s.out, list)
+	}
+	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tAT\tROLE\tACTOR\tROWS\tREASON")
+	for _, d := range list {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.At.Format(time.RFC3339), d.Role, d.Actor, counted(d.Tables), d.Reason)
+	}
+	return t.Flush()
+}
+
+func undo(ctx context.Context, s stdio, args []string) error {
+	f := flags(s, "undo", "--config FILE [--dsn URL] [--dry-run] [--json] ID",
+		"Restores everything that one deletion took, or nothing if that cannot be: a key has been used again, or a row that one of them refers to stays deleted.")
+	w := whereFlags(f)
+	dry := f.Bool("dry-run", false, "try it, and restore nothing")
+	asJSON := f.Bool("json", false, "print JSON instead")
+	if err := parse(s, f, args); err != nil {
+		return err
+	}
+	id, err := strconv.ParseUint(f.Arg(0), 10, 63)
+	if *w.file == "" || f.NArg() != 1 || err != nil {
+		f.Usage()
+		return errUsage
+	}
+	conn, _, err := w.connect(ctx)
+	if err != nil {
+		return plainly(s, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	restored, err := lifecycle.Undo(ctx, conn, id, *dry)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return encode(s.out, map[string]any{"id": id, "dry_run": *dry, "restored": restored})
+	}
+	verb := "restored"
+	if *dry {
+		verb = "would be restored"
+	}
+	_, err = fmt.Fprintf(s.out, "%s: %s\n", verb, counted(restored))
+	return err
+}
+
+// counted writes how many rows of which tables.
+func counted(tables []lifecycle.Count) string {
+	text := ""
+	for _, c := range tables {
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("%d %s", c.Count, c.Name)
+	}
+	if text == "" {
+		return "nothing"
+	}
+	return text
+}
+
+// parseSince reads a moment, or how long ago it was.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; write e.g. 2026-01-31, 2026-01-31T12:00:00Z or 24h", text)
+}
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

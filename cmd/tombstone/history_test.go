@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tombstone/cluster"
+	"tombstone/config"
+	"tombstone/lifecycle"
+)
+
+// A database is prepared, a client deletes through the proxy, and somebody undoes it.
+func TestDeleteAndUndo(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	c, err := cluster.Start(ctx, cluster.Options{Programs: needPostgres(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	const schema = `CREATE TABLE users (id int PRIMARY KEY, email text UNIQUE);
+CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users ON DELETE CASCADE);
+INSERT INTO users VALUES (1, 'a@example.org'), (2, 'b@example.org');
+INSERT INTO orders VALUES (10, 1), (11, 1), (20, 2);`
+	if _, err := c.Psql(ctx, "postgres", schema); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "tombstone.yaml")
+	text := fmt.Sprintf("listen: 127.0.0.1:0\nupstream: postgres://postgres@127.0.0.1:%d/postgres\ntables:\n  - name: public.users\n  - name: public.orders\n", c.Port)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	call := func(status int, args ...string) string {
+		t.Helper()
+		o := tombstone(t, "", append(args[:1:1], append([]string{"--config", file}, args[1:]...)...)...)
+		if o.status != status {
+			t.Fatalf("%q: status %d\n%s%s", args, o.status, o.out, o.err)
+		}
+		return o.out + o.err
+	}
+	if got := call(1, "history"); !strings.Contains(got, "tombstone prepare") {
+		t.Error(got)
+	}
+	if got := call(1, "prepare", "--check"); !strings.Contains(got, "table public.users") {
+		t.Error(got)
+	}
+	if got := call(0, "prepare"); !strings.Contains(got, "CREATE SCHEMA") {
+		t.Error(got)
+	}
+	call(0, "prepare", "--apply")
+	if got := call(0, "prepare", "--check"); got != "nothing is missing\n" {
+		t.Error(got)
+	}
+	settings, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := start(settings, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- proxy.run(serving) }() // ends with serving
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	conn, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres?application_name=shop", proxy.proxy.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	rows := func() (n string) {
+		t.Helper()
+		if err := conn.QueryRow(ctx, "SELECT (SELECT count(*) FROM users) || ' ' || (SELECT count(*) FROM orders)").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if tag, err := conn.Exec(ctx, "DELETE FROM users WHERE id = 1"); err != nil || tag.String() != "DELETE 1" || rows() != "1 1" {
+		t.Fatalf("%s %v, then %s", tag, err, rows())
+	}
+	if _, err := conn.Exec(ctx, "INSERT INTO users VALUES (3, 'a@example.org')"); err != nil {
+		t.Fatal(err) // the address is free again
+	}
+	var list []lifecycle.Deletion
+	if err := json.Unmarshal([]byte(call(0, "history", "--json")), &list); err != nil || len(list) != 1 || list[0].Role != "postgres" ||
+		fmt.Sprint(list[0].Tables) != "[{public.orders 2} {public.users 1}]" {
+		t.Fatalf("%+v %v", list, err)
+	}
+	id := fmt.Sprint(list[0].ID)
+	if got := call(1, "undo", id); !strings.Contains(got, "users_email_key") || rows() != "2 1" {
+		t.Errorf("the address is taken: %s, then %s", got, rows())
+	}
+	if _, err := conn.Exec(ctx, "DELETE FROM users WHERE id = 3"); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(0, "undo", "--dry-run", id); got != "would be restored: 2 orders, 1 users\n" && !strings.Contains(got, "2 public.orders") || rows() != "1 1" {
+		t.Errorf("%s, then %s", got, rows())
+	}
+	if got := call(0, "undo", id); !strings.Contains(got, "restored: 2") || rows() != "2 3" {
+		t.Errorf("%s, then %s", got, rows())
+	}
+	call(0, "prepare", "--remove")
+	call(1, "prepare", "--check")
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tombstone/lifecycle"
+)
+
+func prepare(ctx context.Context, s stdio, args []string) error {
+	f := flags(s, "prepare", "--config FILE [--dsn URL] [--apply | --check | --remove]",
+		`Prints the SQL that a database needs so that it keeps the policy by itself: marker columns, unique indexes of live rows, what foreign
+keys do when a row is deleted, a guard against real DELETEs, and a record of deletions. The script may be run again. Log in as the owner of
+the tables, or as a superuser.`)
+	w := whereFlags(f)
+	apply := f.Bool("apply", false, "run what is missing, and show it; after a failure, run it again and it goes on")
+	check := f.Bool("check", false, "list what is missing, and exit with status 1 if anything is")
+	remove := f.Bool("remove", false, "take out the functions and triggers; deleted rows and the record of deletions stay")
+	if err := parse(s, f, args); err != nil {
+		return err
+	}
+	if *w.file == "" || f.NArg() > 0 {
+		f.Usage()
+		return errUsage
+	}
+	if *apply && *check || *apply && *remove || *check && *remove {
+		fmt.Fprintln(s.err, "tombstone prepare: --apply, --check and --remove are one or the other")
+		return errUsage
+	}
+	conn, p, err := w.connect(ctx)
+	if err != nil {
+		return plainly(s, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	d, err := lifecycle.Read(ctx, conn, p)
+	if err != nil {
+		return err
+	}
+	script := lifecycle.Prepare(d)
+	switch {
+	case *check:
+		missing := script.Missing()
+		for _, step := range missing {
+			fmt.Fprintf(s.out, "%s: %s\n", step.Object, step.Why)
+		}
+		if len(missing) > 0 {
+			fmt.Fprintf(s.err, "%d of %d steps are missing; tombstone prepare --apply takes them\n", len(missing), len(script))
+			return errSilent
+		}
+		_, err = fmt.Fprintln(s.out, "nothing is missing")
+		return err
+	case *remove:
+		return lifecycle.Remove(d).Apply(ctx, conn, s.out)
+	case *apply:
+		missing := script.Missing()
+		if len(missing) == 0 {
+			_, err = fmt.Fprintln(s.out, "nothing is missing")
+			return err
+		}
+		err = missing.Apply(ctx, conn, s.out)
+		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+			return fmt.Errorf("stopped; run it again to go on: %w", err)
+		}
+		return err
+	}
+	return script.Write(s.out)
+}

@@ -1,0 +1,83 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	lockTimeout = 3 * time.Second // how long a step waits for a lock, and others behind it
+	lockTries   = 20              // how often
+	lockPause   = 5 * time.Second // how long others have their turn in between
+)
+
+// Apply takes the steps and tells of each on w. A step that does not get its lock in time lets those go first who wait behind it, and
+// is tried again. What was done before an error stays: the rest is what is missing then.
+func (s Script) Apply(ctx context.Context, conn *pgx.Conn, w io.Writer) error {
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SET lock_timeout = %d; SET search_path = pg_catalog", lockTimeout.Milliseconds())); err != nil {
+		return err
+	}
+	for i, step := range s {
+		fmt.Fprintf(w, "%d of %d  %s: %s\n", i+1, len(s), step.Object, step.Why)
+		if err := step.apply(ctx, conn, w); err != nil {
+			return fmt.Errorf("%s: %w", step.Object, err)
+		}
+	}
+	return nil
+}
+
+func (s *Step) apply(ctx context.Context, conn *pgx.Conn, w io.Writer) error {
+	for try := 1; ; try++ {
+		err := s.once(ctx, conn)
+		var e *pgconn.PgError
+		if !errors.As(err, &e) || e.Code != "55P03" && e.Code != "40P01" || try == lockTries {
+			return err
+		}
+		fmt.Fprintf(w, "    somebody holds the lock (%s); trying again in %s\n", e.Message, lockPause)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+func (s *Step) once(ctx context.Context, conn *pgx.Conn) error {
+	if s.Alone {
+		for _, sql := range s.SQL {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		for _, sql := range s.SQL {
+			if _, err := tx.Conn().PgConn().Exec(ctx, sql).ReadAll(); err != nil { // it may be several statements
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Remove takes out what acts: triggers and functions. What is known of deletions stays, and the columns and indexes of the tables.
+func Remove(d *Database) Script {
+	var s Script
+	for _, t := range d.triggers {
+		s = append(s, Step{
+			Object: "table " + t.table.Name.String(), Why: "trigger " + t.name,
+			SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(t.name), full(t.table.Name))},
+		})
+	}
+	for name := range d.functions {
+		s = append(s, Step{Object: "function " + name, Why: "it is called by nothing any more", SQL: []string{"DROP FUNCTION IF EXISTS " + name}})
+	}
+	return s
+}

@@ -1,0 +1,108 @@
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// evict makes room for rows whose key a tombstone holds, nil if every unique index of the table is of live rows only.
+//
+// Without it, a natural key cannot be used again once its row is deleted (23505).
+func evict(t *Table, indexes []*Index) *function {
+	f := &function{
+		name: named(t.Schema, t.Relation, "evict"), result: "NEW",
+		about: "Before a row of " + t.Name.String() + " is written: a deleted row that holds its key moves to the archive.",
+	}
+	var columns []string
+	var body strings.Builder
+	for _, x := range indexes {
+		if x.Table != t || !x.stays() || x.Exclusion || strings.Contains(" "+strings.Join(x.Columns, " ")+" ", "  ") {
+			continue
+		}
+		same := make([]string, len(x.Columns))
+		for i, name := range x.Columns {
+			same[i] = "x." + ident(name) + " " + x.Equal[i] + " NEW." + ident(name)
+			if !slices.Contains(columns, name) {
+				columns = append(columns, name)
+			}
+		}
+		fmt.Fprintf(&body, `-- %s
+SELECT x.tableoid, x.ctid INTO leaf, place FROM %s x WHERE %s AND %s FOR UPDATE;
+IF FOUND THEN
+	PERFORM tombstone.evict(leaf::pg_catalog.regclass, place);
+END IF;
+`, x.Name, t.only(), strings.Join(same, " AND "), dead(t.Protected, "x."))
+	}
+	if len(columns) == 0 {
+		return nil
+	}
+	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n"
+	f.body = body.String()
+	f.triggers = []trigger{{"tombstone_evict", t, "BEFORE INSERT OR UPDATE OF " + idents("", columns), live(t.Protected, "NEW."), ""}}
+	return f
+}
+
+// part takes tombstones out of the way that refer to a row whose key changes, or that goes for good since its table is not protected, nil if
+// there can be none. Rows that go with it by ON DELETE CASCADE are deleted first, so that they are kept.
+//
+// Without it, ON UPDATE NO ACTION refuses for the sake of rows that nobody sees, and ON DELETE CASCADE loses rows.
+func part(t *Table, keys []*ForeignKey) *function {
+	f := &function{
+		name: named(t.Schema, t.Relation, "part"), result: "COALESCE(NEW, OLD)", declare: "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
+		about: "Before a key in " + t.Name.String() + " changes, or is gone: deleted rows that refer to it move to the archive.",
+	}
+	var body strings.Builder
+	var changes []string
+	var columns []string
+	for _, k := range keys {
+		p := k.Child.Protected
+		if k.Parent != t || p == nil || t.Protected != nil && k.OnUpdate == 'c' {
+			continue
+		}
+		for _, name := range k.Refs {
+			if !slices.Contains(columns, name) {
+				columns = append(columns, name)
+				changes = append(changes, "OLD."+ident(name)+" IS DISTINCT FROM NEW."+ident(name))
+			}
+		}
+		fmt.Fprintf(&body, "-- %s of %s\n", k.Name, k.Child.Name)
+		if t.Protected == nil && k.OnDelete == 'c' {
+			fmt.Fprintf(&body, "IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n\tUPDATE %s c SET %s WHERE %s AND %s;\nEND IF;\n",
+				k.Child.only(), stamp(p), k.matches("OLD.", "c."), live(p, "c."))
+		}
+		condition := ""
+		if k.OnUpdate == 'c' { // the reference follows
+			condition = "TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND "
+		}
+		fmt.Fprintf(&body, "FOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s%s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place);\nEND LOOP;\n",
+			k.Child.only(), condition, k.matches("OLD.", "c."), dead(p, "c."))
+	}
+	if body.Len() == 0 {
+		return nil
+	}
+	f.body = body.String()
+	f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), ""}}
+	if t.Protected == nil {
+		f.triggers = append(f.triggers, trigger{"tombstone_part_delete", t, "BEFORE DELETE", "", ""})
+	}
+	return f
+}
+
+// register tells the functions in the schema tombstone about the table.
+func (d *Database) register(t *Table, identity []string) Step {
+	p := t.Protected
+	list := make([]string, len(identity))
+	for i, name := range identity {
+		list[i] = literal(name)
+	}
+	said := strings.Join([]string{p.Marker, map[bool]string{true: "t", false: "f"}[tells(p)], dead(p, "x."), revive(p), "{" + strings.Join(identity, ",") + "}"}, "|")
+	return Step{
+		Done:   d.rows[t.OID] == said,
+		Object: "table " + t.Name.String(), Why: "What undo, restore and purge have to know of the table.",
+		SQL: []string{fmt.Sprintf(`INSERT INTO tombstone.tables (relation, marker, tells, dead, revive, key)
+VALUES (%s::pg_catalog.regclass, %s, %t, %s, %s, ARRAY[%s]::pg_catalog.name[])
+ON CONFLICT (relation) DO UPDATE SET marker = excluded.marker, tells = excluded.tells, dead = excluded.dead, revive = excluded.revive, key = excluded.key`,
+			literal(full(t.Name)), literal(p.Marker), tells(p), literal(dead(p, "x.")), literal(revive(p)), strings.Join(list, ", "))},
+	}
+}

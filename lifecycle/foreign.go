@@ -1,0 +1,104 @@
+package lifecycle
+
+import (
+	"fmt"
+	"strings"
+)
+
+// matches writes that a row of the child refers to a row of the parent.
+func (k *ForeignKey) matches(parent, child string) string {
+	list := make([]string, len(k.Columns))
+	for i := range k.Columns {
+		list[i] = parent + ident(k.Refs[i]) + " " + k.Equal[i] + " " + child + ident(k.Columns[i])
+	}
+	return strings.Join(list, " AND ")
+}
+
+// acts reports whether the key has something to do when a row of its parent is buried at once. The rest is done at the end of the
+// transaction, if the session says so.
+func (k *ForeignKey) acts() bool {
+	return k.Parent.Protected != nil && !(k.OnDelete == 'a' && k.Deferrable)
+}
+
+// action writes what the key does when the row OLD of its parent is buried, as PL/pgSQL. It is what ON DELETE says, on live rows.
+func (k *ForeignKey) action(identity []string) string {
+	child := k.Child
+	where := k.matches("OLD.", "c.")
+	if child.Protected != nil {
+		where += " AND " + live(child.Protected, "c.")
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- %s of %s\n", k.Name, child.Name)
+	switch {
+	case k.OnDelete == 'c' && child.Protected != nil:
+		fmt.Fprintf(&b, "UPDATE %s c SET %s\nWHERE %s;\n", child.only(), stamp(child.Protected), where)
+	case k.OnDelete == 'c':
+		fmt.Fprintf(&b, `WITH gone AS (DELETE FROM %s c WHERE %s RETURNING c)
+INSERT INTO tombstone.archive (deletion, at, relation, row)
+SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %s::pg_catalog.regclass, tombstone.whole(gone.c) FROM gone;
+`, child.only(), where, literal(full(child.Name)))
+	case k.OnDelete == 'n', k.OnDelete == 'd':
+		value := map[byte]string{'n': "NULL", 'd': "DEFAULT"}[k.OnDelete]
+		set, was := make([]string, len(k.SetColumns)), make([]string, len(k.SetColumns))
+		for i, name := range k.SetColumns {
+			set[i] = ident(name) + " = " + value
+			was[i] = k.refOf(name)
+		}
+		fmt.Fprintf(&b, `WITH cut AS (UPDATE %s c SET %s WHERE %s RETURNING %s AS key, %s AS became)
+INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
+SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %s::pg_catalog.regclass, %s, cut.key, %s, cut.became FROM cut;
+`, child.only(), strings.Join(set, ", "), where, texts("c.", identity), texts("c.", k.SetColumns), literal(full(child.Name)), literal(k.Name), texts("OLD.", was))
+		if k.OnDelete == 'd' { // the default may be the key that went: then nothing has changed, and nothing is looked at
+			b.WriteString(k.check(where))
+		}
+	default:
+		b.WriteString(k.check(where))
+	}
+	return b.String()
+}
+
+// refOf is the column of the parent that one of the child refers to.
+func (k *ForeignKey) refOf(column string) string {
+	for i, name := range k.Columns {
+		if name == column {
+			return k.Refs[i]
+		}
+	}
+	return ""
+}
+
+// check writes the error of a key that does not let the row OLD go.
+func (k *ForeignKey) check(where string) string {
+	again := ""
+	if k.OnDelete != 'r' { // another row may have its key by now
+		again = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s AND %s)", k.Parent.only(), k.sameKey(), live(k.Parent.Protected, "p."))
+	}
+	return fmt.Sprintf(`PERFORM FROM %s c WHERE %s FOR KEY SHARE OF c;
+IF FOUND%s THEN
+	RAISE foreign_key_violation USING
+		MESSAGE = %s,
+		DETAIL = pg_catalog.format('Key (%%s)=(%%s) is still referenced from table "%%s".', %s, pg_catalog.concat_ws(', ', %s), %s),
+		SCHEMA = %s, TABLE = %s, CONSTRAINT = %s;
+END IF;
+`, k.Child.only(), where, again,
+		literal(fmt.Sprintf(`update or delete on table "%s" violates foreign key constraint "%s" on table "%s"`, k.Parent.Relation, k.Name, k.Child.Relation)),
+		literal(strings.Join(k.Refs, ", ")), idents("OLD.", k.Refs), literal(k.Child.Relation),
+		literal(k.Child.Schema), literal(k.Child.Relation), literal(k.Name))
+}
+
+// sameKey writes that a row p of the parent has the key of OLD.
+func (k *ForeignKey) sameKey() string {
+	list := make([]string, len(k.Refs))
+	for i, name := range k.Refs {
+		list[i] = "p." + ident(name) + " " + k.Same[i] + " OLD." + ident(name)
+	}
+	return strings.Join(list, " AND ")
+}
+
+// only is the table as the server's own foreign keys name it: a partitioned one with its partitions, any other alone.
+func (t *Table) only() string {
+	if t.Kind == 'p' {
+		return full(t.Name)
+	}
+	return "ONLY " + full(t.Name)
+}

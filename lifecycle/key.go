@@ -1,0 +1,42 @@
+package lifecycle
+
+import (
+	"slices"
+	"strings"
+
+	"tombstone/policy"
+)
+
+// identity lists the columns that tell a row of the table from the others: those of its primary key, else of another unique key without
+// NULL, else all. Then two rows may be the same, and it does not matter which of them is meant.
+func (t *Table) identity(indexes []*Index) []string {
+	if t.Primary != nil {
+		return t.Primary.Columns
+	}
+	for _, x := range indexes {
+		if x.Table == t && !x.Exclusion && x.Where == "" && !slices.ContainsFunc(x.Columns, func(name string) bool { return !t.notNull(name) }) {
+			return x.Columns
+		}
+	}
+	var all []string
+	for _, c := range t.Columns {
+		if p := t.Protected; p != nil && (c.Name == p.Marker || slices.ContainsFunc(p.Audit, func(a policy.Audit) bool { return a.Column == c.Name })) {
+			continue
+		}
+		all = append(all, c.Name)
+	}
+	return all
+}
+
+func (t *Table) notNull(name string) bool {
+	return slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Name == name && c.NotNull })
+}
+
+// texts writes the values of columns as an array of text, as tombstone.keyed has them.
+func texts(alias string, columns []string) string {
+	list := make([]string, len(columns))
+	for i, name := range columns {
+		list[i] = alias + ident(name) + "::pg_catalog.text"
+	}
+	return "ARRAY[" + strings.Join(list, ", ") + "]"
+}

@@ -1,0 +1,67 @@
+package lifecycle
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+
+	"tombstone/policy/catalog"
+)
+
+// house is the schema of everything that the database's half needs and that is not a table's own.
+const house = "tombstone"
+
+// ident writes a name as SQL.
+func ident(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// plain writes a name for a person to read: without quotes where it needs none.
+func plain(name string) string {
+	for i, c := range name {
+		if !(c >= 'a' && c <= 'z' || c == '_' || i > 0 && c >= '0' && c <= '9') {
+			return ident(name)
+		}
+	}
+	if name == "" {
+		return ident(name)
+	}
+	return name
+}
+
+func full(n catalog.Name) string { return ident(n.Schema) + "." + ident(n.Relation) }
+
+// idents writes names with a prefix before each, such as an alias, separated by commas.
+func idents(prefix string, names []string) string {
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = prefix + ident(n)
+	}
+	return strings.Join(list, ", ")
+}
+
+// literal writes a string as SQL, whatever standard_conforming_strings says.
+func literal(s string) string {
+	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	if strings.Contains(s, `\`) {
+		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}
+
+// maxName is the length of the longest name, in bytes: NAMEDATALEN - 1 of a server as it is usually built.
+const maxName = 63
+
+// named joins parts to the name of a thing of ours. One that is too long ends in a hash of the whole.
+func named(parts ...string) string {
+	name := strings.Join(parts, "_")
+	if len(name) <= maxName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	end := "_" + hex.EncodeToString(sum[:4])
+	cut := maxName - len(end)
+	for !utf8.RuneStart(name[cut]) {
+		cut--
+	}
+	return name[:cut] + end
+}

@@ -1,0 +1,252 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tombstone/cluster"
+	"tombstone/config"
+	"tombstone/policy"
+	"tombstone/rewrite"
+)
+
+var server *cluster.Cluster
+
+func TestMain(m *testing.M) {
+	status, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lifecycle:", err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func run(m *testing.M) (status int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	programs, err := cluster.Ensure(ctx, os.Stderr, 0)
+	if err != nil {
+		return 1, err
+	}
+	if server, err = cluster.Start(ctx, cluster.Options{Programs: programs, Settings: map[string]string{"autovacuum": "off"}}); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	return m.Run(), nil
+}
+
+// within bounds what a test waits for.
+func within(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// twin is a database that really deletes, or one that keeps what is deleted.
+type twin struct {
+	*pgx.Conn
+	set *policy.Set // nil for the one that really deletes
+}
+
+func database(t testing.TB, name string) *pgx.Conn {
+	t.Helper()
+	admin := connect(t, "postgres")
+	if _, err := admin.Exec(within(t), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	return connect(t, name)
+}
+
+func connect(t testing.TB, db string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(within(t), server.DSN(db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func policyOf(t testing.TB, tables string) *policy.Policy {
+	t.Helper()
+	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\n"+tables))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy.New(c.Tables, c.Bodies)
+}
+
+// prepared makes a pair of twins of a schema.
+func twins(t testing.TB, name, schema string) (hard, soft *twin) {
+	t.Helper()
+	hard, soft = &twin{Conn: database(t, name+"_hard")}, &twin{Conn: database(t, name+"_soft")}
+	for _, x := range []*twin{hard, soft} {
+		if _, err := x.Exec(within(t), schema); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := policyOf(t, "tables: [{name: \"*.*\"}]\n")
+	d, err := Read(within(t), soft.Conn, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range Prepare(d) {
+		for _, sql := range step.SQL {
+			if _, err := soft.Exec(within(t), sql); err != nil {
+				t.Fatalf("%v:\n%s", err, sql)
+			}
+		}
+	}
+	d, err = Read(within(t), soft.Conn, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	soft.set = d.Set
+	return hard, soft
+}
+
+// do runs a statement as a client would and returns what it is told.
+func (x *twin) do(t testing.TB, sql string) string {
+	t.Helper()
+	if x.set != nil {
+		plan := rewrite.Rewrite(sql, &rewrite.Env{Set: x.set, Path: []string{"pg_catalog", "public"}})
+		if plan.Refusal != nil {
+			return plan.Refusal.Code + " " + plan.Refusal.Message
+		}
+		sql = plan.Apply(sql)
+	}
+	results, err := x.PgConn().Exec(within(t), sql).ReadAll()
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return strings.Join([]string{e.Code, e.Message, e.Detail, e.TableName, e.ConstraintName}, "|")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, r := range results {
+		for _, row := range r.Rows {
+			fmt.Fprintf(&b, "%s\n", row)
+		}
+		_, count, _ := strings.Cut(r.CommandTag.String(), " ")
+		b.WriteString(count + ";")
+	}
+	return b.String()
+}
+
+const actions = `
+CREATE TABLE users (id bigint PRIMARY KEY, name text, deleted_at timestamptz);
+CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE items (id int PRIMARY KEY, order_id int NOT NULL REFERENCES orders ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE notes (id int PRIMARY KEY, user_id bigint DEFAULT 1 REFERENCES users ON DELETE SET NULL, deleted_at timestamptz);
+CREATE TABLE badges (id int PRIMARY KEY, user_id bigint DEFAULT 1 REFERENCES users ON DELETE SET DEFAULT, deleted_at timestamptz);
+CREATE TABLE locks (id int PRIMARY KEY, user_id bigint REFERENCES users ON DELETE RESTRICT, deleted_at timestamptz);
+CREATE TABLE bills (id int PRIMARY KEY, user_id bigint REFERENCES users, deleted_at timestamptz);
+CREATE TABLE later (id int PRIMARY KEY, user_id bigint REFERENCES users DEFERRABLE INITIALLY DEFERRED, deleted_at timestamptz);
+CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE loose (id int PRIMARY KEY, user_id bigint REFERENCES users ON DELETE CASCADE, extra numeric[]);
+INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 12) i;
+INSERT INTO orders SELECT i, 1 + i % 4 FROM generate_series(1, 20) i;
+INSERT INTO items SELECT i, 1 + i % 20 FROM generate_series(1, 60) i;
+INSERT INTO notes VALUES (1, 2), (2, 3), (3, NULL);
+INSERT INTO badges VALUES (1, 2), (2, 3);
+INSERT INTO locks VALUES (1, 5);
+INSERT INTO bills VALUES (1, 6);
+INSERT INTO later VALUES (1, 7);
+INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2), (4, 1), (5, NULL);
+INSERT INTO loose VALUES (1, 2, '[0:1]={1.50,2}'), (2, 8, NULL);
+`
+
+// What a DELETE does to rows that refer to the row, and what it is told, is what foreign keys say.
+func TestOnDelete(t *testing.T) {
+	hard, soft := twins(t, "actions", actions)
+	state := `SELECT 'users', id::text, '' FROM users UNION ALL SELECT 'orders', id::text, user_id::text FROM orders UNION ALL SELECT 'items', id::text, order_id::text FROM items
+		UNION ALL SELECT 'notes', id::text, user_id::text FROM notes UNION ALL SELECT 'badges', id::text, user_id::text FROM badges UNION ALL SELECT 'locks', id::text, user_id::text FROM locks
+		UNION ALL SELECT 'bills', id::text, user_id::text FROM bills UNION ALL SELECT 'later', id::text, user_id::text FROM later UNION ALL SELECT 'tree', id::text, up::text FROM tree
+		UNION ALL SELECT 'loose', id::text, user_id::text FROM loose ORDER BY 1, 2`
+	for _, sql := range []string{
+		"DELETE FROM users WHERE id = 2",
+		"DELETE FROM users WHERE id = 5",
+		"DELETE FROM locks; DELETE FROM users WHERE id = 5",
+		"DELETE FROM users WHERE id = 6",
+		"DELETE FROM users WHERE id = 7",
+		"BEGIN; DELETE FROM users WHERE id = 7; DELETE FROM later; COMMIT",
+		"INSERT INTO orders VALUES (100, 2)",
+		"INSERT INTO orders VALUES (100, 77)",
+		"INSERT INTO orders VALUES (100, NULL)",
+		"UPDATE orders SET user_id = 2 WHERE id = 3",
+		"UPDATE orders SET user_id = 3 WHERE id = 4",
+		"INSERT INTO later VALUES (9, 2)",
+		"DELETE FROM tree WHERE id = 1",
+		"INSERT INTO tree VALUES (9, 3)",
+		"DELETE FROM users WHERE id IN (3, 4, 8)",
+		"DELETE FROM users",
+		"DELETE FROM bills; DELETE FROM users",
+	} {
+		want, got := hard.do(t, sql), soft.do(t, sql)
+		if want != got {
+			t.Errorf("%s:\n got %s\nwant %s", sql, got, want)
+		}
+		hard.do(t, "ROLLBACK")
+		soft.do(t, "ROLLBACK")
+		if want, got := hard.do(t, state), soft.do(t, state); want != got {
+			t.Errorf("after %s:\n got %s\nwant %s", sql, got, want)
+		}
+	}
+}
+
+const natural = `
+CREATE TABLE countries (code text PRIMARY KEY, name text UNIQUE, deleted_at timestamptz);
+CREATE TABLE cities (country text REFERENCES countries ON DELETE CASCADE, name text, deleted_at timestamptz, PRIMARY KEY (country, name));
+CREATE TABLE a (id int PRIMARY KEY, b int, deleted_at timestamptz);
+CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE, deleted_at timestamptz);
+ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b ON DELETE CASCADE;
+CREATE TABLE rooms (id int PRIMARY KEY, during int4range, deleted_at timestamptz, EXCLUDE USING gist (during WITH &&));
+INSERT INTO countries VALUES ('de', 'Germany'), ('fr', 'France');
+INSERT INTO cities VALUES ('de', 'Bonn'), ('de', 'Berlin'), ('fr', 'Paris');
+INSERT INTO a VALUES (1, NULL); INSERT INTO b VALUES (1, 1); UPDATE a SET b = 1;
+INSERT INTO rooms VALUES (1, '[1,5)');
+`
+
+// A key that a deleted row has can be used again, and nothing of the deleted row is lost.
+func TestKeysAreUsedAgain(t *testing.T) {
+	hard, soft := twins(t, "natural", natural)
+	state := `SELECT 'countries', code, name FROM countries UNION ALL SELECT 'cities', country, name FROM cities
+		UNION ALL SELECT 'a', id::text, b::text FROM a UNION ALL SELECT 'b', id::text, a::text FROM b UNION ALL SELECT 'rooms', id::text, during::text FROM rooms ORDER BY 1, 2, 3`
+	for _, sql := range []string{
+		"DELETE FROM countries WHERE code = 'de'",
+		"INSERT INTO cities VALUES ('de', 'Bonn')",
+		"INSERT INTO countries VALUES ('de', 'Germany')",
+		"INSERT INTO cities VALUES ('de', 'Bonn')",
+		"INSERT INTO cities VALUES ('de', 'Bonn')",
+		"DELETE FROM cities WHERE name = 'Bonn'",
+		"INSERT INTO cities VALUES ('de', 'Bonn') ON CONFLICT (country, name) DO NOTHING",
+		"INSERT INTO cities VALUES ('de', 'Bonn') ON CONFLICT (country, name) DO NOTHING",
+		"DELETE FROM countries WHERE code = 'fr'",
+		"UPDATE countries SET code = 'fr', name = 'France' WHERE code = 'de'",
+		"DELETE FROM cities; UPDATE countries SET code = 'fr', name = 'France' WHERE code = 'de'",
+		"DELETE FROM a",
+		"INSERT INTO a VALUES (1, NULL); INSERT INTO b VALUES (1, 1)",
+		"DELETE FROM rooms; INSERT INTO rooms VALUES (2, '[2,4)')",
+		"INSERT INTO rooms VALUES (3, '[3,4)')",
+	} {
+		want, got := hard.do(t, sql), soft.do(t, sql)
+		if want != got {
+			t.Errorf("%s:\n got %s\nwant %s", sql, got, want)
+		}
+		if want, got := hard.do(t, state), soft.do(t, state); want != got {
+			t.Errorf("after %s:\n got %s\nwant %s", sql, got, want)
+		}
+	}
+	archived := soft.do(t, "SELECT relation, row ->> 'name', row ->> 'deleted_at' IS NOT NULL, deletion IS NOT NULL FROM tombstone.archive ORDER BY id")
+	t.Log(archived)
+}

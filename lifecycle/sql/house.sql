@@ -1,0 +1,307 @@
+CREATE SCHEMA IF NOT EXISTS tombstone;
+
+-- One row for each transaction that has deleted rows. Where exact, its rows are those whose marker is at; else each is in keyed.
+CREATE TABLE IF NOT EXISTS tombstone.deletions (
+	id xid8 NOT NULL,
+	at timestamptz NOT NULL,
+	exact boolean NOT NULL,
+	role name NOT NULL,
+	actor text,
+	reason text,
+	application_name text,
+	client text,
+	tables regclass[] NOT NULL,
+	PRIMARY KEY (id, at)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS deletions_exact ON tombstone.deletions (at) WHERE exact;
+
+-- Deleted rows whose marker does not tell which deletion they are of.
+CREATE TABLE IF NOT EXISTS tombstone.keyed (
+	deletion xid8 NOT NULL,
+	at timestamptz NOT NULL,
+	relation regclass NOT NULL,
+	key text[] NOT NULL
+);
+CREATE INDEX IF NOT EXISTS keyed_deletion ON tombstone.keyed (deletion);
+CREATE INDEX IF NOT EXISTS keyed_key ON tombstone.keyed (relation, key);
+
+-- References that a deletion took from rows that stayed: ON DELETE SET NULL and SET DEFAULT.
+CREATE TABLE IF NOT EXISTS tombstone.severed (
+	deletion xid8 NOT NULL,
+	at timestamptz NOT NULL,
+	relation regclass NOT NULL,
+	constraint_name name NOT NULL,
+	key text[] NOT NULL,
+	was text[] NOT NULL,   -- the reference
+	became text[] NOT NULL -- what ON DELETE put in its place
+);
+CREATE INDEX IF NOT EXISTS severed_deletion ON tombstone.severed (deletion);
+
+-- Rows that are no longer in their table, whole: a deleted one whose key was used again, and one of a table that is not
+-- protected which went with a deleted row of one that is.
+CREATE TABLE IF NOT EXISTS tombstone.archive (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	deletion xid8,
+	at timestamptz,
+	relation regclass NOT NULL,
+	archived timestamptz NOT NULL DEFAULT now(),
+	row jsonb NOT NULL
+);
+CREATE INDEX IF NOT EXISTS archive_deletion ON tombstone.archive (deletion);
+CREATE INDEX IF NOT EXISTS archive_relation ON tombstone.archive (relation);
+
+-- note writes down that the current transaction deletes a row. It is called for the first row of a table in a transaction, and for
+-- every one whose marker does not tell its deletion.
+CREATE OR REPLACE FUNCTION tombstone.note(relation regclass, setting text, marker timestamptz, key text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	deletion constant xid8 := pg_current_xact_id();
+	sure boolean;
+BEGIN
+	SELECT d.exact INTO sure FROM tombstone.deletions d WHERE d.id = deletion AND d.at = now();
+	IF NOT FOUND THEN
+		-- Two transactions may begin in the same microsecond: then the marker tells the rows of the first.
+		INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
+		VALUES (deletion, now(), true,
+			CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END,
+			nullif(current_setting('tombstone.actor', true), ''), nullif(current_setting('tombstone.reason', true), ''),
+			nullif(current_setting('application_name'), ''),
+			coalesce(nullif(current_setting('tombstone.client', true), ''), host(inet_client_addr()) || ':' || inet_client_port()),
+			ARRAY[relation])
+		ON CONFLICT (at) WHERE exact DO NOTHING;
+		sure := FOUND;
+		IF NOT sure THEN
+			INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
+			SELECT deletion, now(), false,
+				CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END,
+				nullif(current_setting('tombstone.actor', true), ''), nullif(current_setting('tombstone.reason', true), ''),
+				nullif(current_setting('application_name'), ''),
+				coalesce(nullif(current_setting('tombstone.client', true), ''), host(inet_client_addr()) || ':' || inet_client_port()),
+				ARRAY[relation];
+		END IF;
+	ELSE
+		UPDATE tombstone.deletions d SET tables = d.tables || note.relation
+		WHERE d.id = deletion AND d.at = now() AND NOT note.relation = ANY (d.tables);
+	END IF;
+	IF sure AND marker = now() THEN
+		PERFORM set_config(setting, marker::text, true); -- so that nothing is called for the next row
+	ELSE
+		INSERT INTO tombstone.keyed (deletion, at, relation, key) VALUES (deletion, now(), note.relation, note.key);
+	END IF;
+END
+$$;
+
+-- deleter is the role that deletes: the one that SET ROLE named, else the one that logged in.
+CREATE OR REPLACE FUNCTION tombstone.deleter() RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END
+$$;
+
+-- whole is a row as text, column by column: what the type of each reads back unchanged, also when columns have been added since.
+CREATE OR REPLACE FUNCTION tombstone.whole(r anyelement) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET timezone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+	columns text;
+	result jsonb;
+BEGIN
+	SELECT string_agg(format('(%L, ($1).%I::text)', a.attname, a.attname), ', ') INTO columns
+	FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+	WHERE t.oid = pg_typeof(r) AND a.attnum > 0 AND NOT a.attisdropped;
+	EXECUTE 'SELECT jsonb_object_agg(c.name, c.value) FROM (VALUES ' || columns || ') AS c (name, value)' INTO result USING r;
+	RETURN result;
+END
+$$;
+
+-- guard refuses to lose rows: only a purge deletes for good.
+CREATE OR REPLACE FUNCTION tombstone.guard() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF coalesce(current_setting('tombstone.delete', true), '') <> 'purge' THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('rows of table "%s" are not really deleted: tombstone keeps them', TG_TABLE_NAME),
+			HINT = 'Delete through the proxy. To lose rows for good, use tombstone purge, or SET tombstone.delete = purge first.',
+			SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+	END IF;
+	IF TG_OP = 'TRUNCATE' THEN
+		RETURN NULL;
+	END IF;
+	RETURN OLD;
+END
+$$;
+
+-- The protected tables, as the functions here need to know them. tombstone prepare fills it in.
+CREATE TABLE IF NOT EXISTS tombstone.tables (
+	relation regclass PRIMARY KEY,
+	marker name NOT NULL,
+	tells boolean NOT NULL, -- the marker of a tombstone tells its deletion
+	dead text NOT NULL,     -- the condition that a row x is a tombstone
+	revive text NOT NULL,   -- what UPDATE sets to make it live
+	key name[] NOT NULL     -- the columns that tell a row from the others
+);
+
+-- deletion_of is the deletion of a tombstone, NULL if none is known.
+CREATE OR REPLACE FUNCTION tombstone.deletion_of(relation regclass, marker timestamptz, key text[]) RETURNS tombstone.deletions
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT d FROM tombstone.deletions d
+	WHERE (d.id, d.at) IN (SELECT k.deletion, k.at FROM tombstone.keyed k WHERE k.relation = deletion_of.relation AND k.key = deletion_of.key)
+	OR d.exact AND d.at = deletion_of.marker
+		AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation = deletion_of.relation AND k.key = deletion_of.key)
+	ORDER BY d.at DESC LIMIT 1
+$$;
+
+-- evict moves a tombstone to the archive, because its key is used again, and with it the tombstones that refer to it. They go in one
+-- statement: foreign keys are looked at when all are gone, and find nothing to follow.
+CREATE OR REPLACE FUNCTION tombstone.evict(leaf regclass, place tid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	leaves regclass[] := ARRAY[leaf];
+	places tid[] := ARRAY[place];
+	protected tombstone.tables;
+	fk record;
+	found_leaf regclass;
+	found_place tid;
+	i int := 1;
+	parts text[] := '{}';
+	before text := current_setting('tombstone.delete', true);
+BEGIN
+	WHILE i <= cardinality(leaves) LOOP
+		FOR fk IN
+			SELECT f.conrelid::regclass AS child, f.confrelid::regclass AS parent, t.dead, (
+				SELECT string_agg(format('p.%I OPERATOR(%I.%s) x.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ')
+				FROM unnest(f.confkey, f.conkey, f.conpfeqop) AS k (pn, cn, op)
+				JOIN pg_attribute pa ON pa.attrelid = f.confrelid AND pa.attnum = k.pn
+				JOIN pg_attribute ca ON ca.attrelid = f.conrelid AND ca.attnum = k.cn
+				JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace n ON n.oid = o.oprnamespace) AS matches
+			FROM pg_constraint f JOIN tombstone.tables t ON t.relation = f.conrelid
+			WHERE f.contype = 'f' AND f.conparentid = 0
+				AND (f.confrelid = leaves[i] OR f.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(leaves[i]) a))
+		LOOP
+			FOR found_leaf, found_place IN EXECUTE format('SELECT x.tableoid, x.ctid FROM %s x, %s p WHERE p.tableoid = $1 AND p.ctid = $2 AND %s AND %s',
+				fk.child, fk.parent, fk.matches, fk.dead) USING leaves[i]::oid, places[i]
+			LOOP
+				IF NOT EXISTS (SELECT FROM unnest(leaves, places) AS u (l, p) WHERE u.l = found_leaf AND u.p = found_place) THEN
+					leaves := leaves || found_leaf;
+					places := places || found_place;
+				END IF;
+			END LOOP;
+		END LOOP;
+		i := i + 1;
+	END LOOP;
+	FOR found_leaf IN SELECT DISTINCT l FROM unnest(leaves) AS l LOOP
+		SELECT t.* INTO STRICT protected FROM tombstone.tables t
+		WHERE t.relation = found_leaf OR t.relation IN (SELECT a.relid FROM pg_partition_ancestors(found_leaf) a);
+		parts := parts || format(
+			'g%s AS (DELETE FROM ONLY %s x WHERE x.ctid = ANY (ARRAY(SELECT u.p FROM unnest($1, $2) AS u (l, p) WHERE u.l = %L::regclass))'
+			' RETURNING x AS r, %s::timestamptz AS at, ARRAY[%s] AS key),'
+			' i%s AS (INSERT INTO tombstone.archive (deletion, at, relation, row)'
+			' SELECT (d).id, COALESCE((d).at, g.at), %L::regclass, tombstone.whole(g.r)'
+			' FROM g%s g, LATERAL (SELECT tombstone.deletion_of(%L::regclass, g.at, g.key) AS d) d)',
+			cardinality(parts), found_leaf, found_leaf, CASE WHEN protected.tells THEN format('x.%I', protected.marker) ELSE 'NULL' END,
+			(SELECT string_agg(format('x.%I::text', k), ', ') FROM unnest(protected.key) AS k),
+			cardinality(parts), protected.relation, cardinality(parts), protected.relation);
+	END LOOP;
+	PERFORM set_config('tombstone.delete', 'purge', true);
+	EXECUTE 'WITH ' || array_to_string(parts, ', ') || ' SELECT' USING leaves, places;
+	PERFORM set_config('tombstone.delete', coalesce(before, ''), true);
+END
+$$;
+
+-- The transactions that undo a deletion: until their end a restored row may refer to one that is still to be restored.
+CREATE TABLE IF NOT EXISTS tombstone.undoing (by xid8 PRIMARY KEY);
+
+-- unarchive puts rows back that were moved to the archive, all in one statement: they may refer to each other.
+CREATE OR REPLACE FUNCTION tombstone.unarchive(ids bigint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET timezone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+	shape record;
+	parts text[] := '{}';
+BEGIN
+	FOR shape IN -- rows of one table may be from before and after a change of its columns
+		SELECT DISTINCT a.relation, ARRAY(SELECT jsonb_object_keys(a.row) ORDER BY 1) AS keys FROM tombstone.archive a WHERE a.id = ANY (ids)
+	LOOP
+		parts := parts || (
+			SELECT format('i%s AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM tombstone.archive a'
+				' WHERE a.id = ANY ($1) AND a.relation = %L::regclass AND ARRAY(SELECT jsonb_object_keys(a.row) ORDER BY 1) = %L)',
+				cardinality(parts), shape.relation, string_agg(quote_ident(c.attname), ', '),
+				string_agg(format('(a.row ->> %L)::%s', c.attname, format_type(c.atttypid, c.atttypmod)), ', '), shape.relation, shape.keys)
+			FROM pg_attribute c
+			WHERE c.attrelid = shape.relation AND c.attnum > 0 AND NOT c.attisdropped AND c.attgenerated = '' AND c.attname = ANY (shape.keys));
+	END LOOP;
+	IF parts <> '{}' THEN
+		EXECUTE 'WITH ' || array_to_string(parts, ', ') || ' DELETE FROM tombstone.archive a WHERE a.id = ANY ($1)' USING ids;
+	END IF;
+END
+$$;
+
+-- rows_of is the condition that a row x of a table is of a deletion.
+CREATE OR REPLACE FUNCTION tombstone.rows_of(d tombstone.deletions, t tombstone.tables) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT t.dead || ' AND (ARRAY[' || (SELECT string_agg(format('x.%I::text', k), ', ') FROM unnest(t.key) AS k)
+		|| format('] IN (SELECT k.key FROM tombstone.keyed k WHERE k.deletion = %L AND k.at = %L AND k.relation = %L::regclass)', d.id, d.at, t.relation)
+		|| CASE WHEN t.tells AND d.exact THEN format(' OR x.%I = %L AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation = %L::regclass AND k.key = ARRAY[%s])',
+			t.marker, d.at, t.relation, (SELECT string_agg(format('x.%I::text', k), ', ') FROM unnest(t.key) AS k)) ELSE '' END || ')'
+$$;
+
+-- counts is how many rows a deletion took, by table: those that are still deleted, here or in the archive.
+CREATE OR REPLACE FUNCTION tombstone.counts(d tombstone.deletions) RETURNS TABLE (relation regclass, count bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t tombstone.tables;
+	moved bigint;
+BEGIN
+	FOR t IN SELECT * FROM tombstone.tables AS tables WHERE tables.relation = ANY (d.tables) ORDER BY tables.relation::text LOOP
+		EXECUTE format('SELECT count(*) FROM %s x WHERE %s', t.relation, tombstone.rows_of(d, t)) INTO count;
+		SELECT count(*) INTO moved FROM tombstone.archive a WHERE a.deletion = d.id AND a.at = d.at AND a.relation = t.relation;
+		relation := t.relation;
+		count := count + moved;
+		RETURN NEXT;
+	END LOOP;
+	FOR relation, count IN SELECT a.relation, count(*) FROM tombstone.archive a
+		WHERE a.deletion = d.id AND a.at = d.at AND NOT EXISTS (SELECT FROM tombstone.tables AS tables WHERE tables.relation = a.relation) GROUP BY 1
+	LOOP
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+
+-- undo restores all that a deletion took, and returns how many rows of each table. Tables are gone through in any order: what refers to what is
+-- looked at when all is back.
+CREATE OR REPLACE FUNCTION tombstone.undo(d tombstone.deletions) RETURNS TABLE (relation regclass, count bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	t tombstone.tables;
+	a bigint;
+	fk record;
+BEGIN
+	INSERT INTO tombstone.undoing VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
+	CREATE TEMP TABLE IF NOT EXISTS undone (relation regclass, count bigint) ON COMMIT DROP;
+	TRUNCATE pg_temp.undone;
+	INSERT INTO pg_temp.undone SELECT c.relation, c.count FROM tombstone.counts(d) c WHERE c.count > 0;
+	PERFORM tombstone.unarchive(ARRAY(SELECT r.id FROM tombstone.archive r WHERE r.deletion = d.id AND r.at = d.at));
+	FOR t IN SELECT * FROM tombstone.tables AS tables WHERE tables.relation = ANY (d.tables) ORDER BY tables.relation::text LOOP
+		EXECUTE format('UPDATE %s x SET %s WHERE %s', t.relation, t.revive, tombstone.rows_of(d, t));
+	END LOOP;
+	DELETE FROM tombstone.undoing u WHERE u.by = pg_current_xact_id();
+	FOR fk IN
+		SELECT f.conname, f.conrelid::regclass AS child, f.confrelid::regclass AS parent, p.dead AS gone, c.dead, (
+			SELECT string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ')
+			FROM unnest(f.confkey, f.conkey, f.conpfeqop) AS k (pn, cn, op)
+			JOIN pg_attribute pa ON pa.attrelid = f.confrelid AND pa.attnum = k.pn
+			JOIN pg_attribute ca ON ca.attrelid = f.conrelid AND ca.attnum = k.cn
+			JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace n ON n.oid = o.oprnamespace) AS matches
+		FROM pg_constraint f JOIN tombstone.tables p ON p.relation = f.confrelid JOIN tombstone.tables c ON c.relation = f.conrelid
+		WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (d.tables)
+	LOOP
+		EXECUTE format('SELECT c.tableoid FROM (SELECT x.*, x.tableoid FROM %s x WHERE NOT (%s)) c, (SELECT x.* FROM %s x WHERE %s) p WHERE %s LIMIT 1',
+			fk.child, fk.dead, fk.parent, fk.gone, fk.matches) INTO a;
+		IF a IS NOT NULL THEN
+			RAISE foreign_key_violation USING
+				MESSAGE = format('a row of "%s" refers to a row of "%s" that stays deleted (%s)', fk.child, fk.parent, fk.conname),
+				HINT = 'Undo the deletion of that row first.';
+		END IF;
+	END LOOP;
+	RETURN QUERY SELECT u.relation, u.count FROM pg_temp.undone u ORDER BY u.relation::text;
+END
+$$;
