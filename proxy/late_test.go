@@ -100,6 +100,26 @@ func TestLoginHasAnEnd(t *testing.T) {
 	}
 }
 
+// A client whose half is closed in the middle of what the server waits for: the server is told so, as it would be without a proxy.
+func TestHalfClosedInThePassword(t *testing.T) {
+	for _, loops := range []int{-1, 1} {
+		b := lead(t, Options{Loops: loops, Policy: policy.New(nil, "")}, nil, false)
+		if _, err := b.server.Write(bytesOfMessages(&pgproto3.AuthenticationCleartextPassword{})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.CopyN(io.Discard, b.client, 9); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.client.Write([]byte("p\x00\x00\x00\x10sec")); err != nil {
+			t.Fatal(err)
+		}
+		_ = b.client.(*net.TCPConn).CloseWrite()
+		if _, err := io.ReadAll(b.server); err != nil {
+			t.Errorf("%d loops: %v", loops, err)
+		}
+	}
+}
+
 // A client that has closed its half is still owed what waits for the names.
 func TestHalfClosedWhileHeld(t *testing.T) {
 	c, err := config.Parse("policy.yaml", []byte(testPolicy))

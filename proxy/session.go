@@ -190,8 +190,9 @@ func (s *Session) HungUp(owed bool) bool {
 	return true
 }
 
-// Listens reports whether what the client says next is what the server waits for, or would take: a password, a statement.
-func (s *Session) Listens() bool { return s.Ready() || s.asked }
+// Listens reports whether what the client says next is what the server waits for, or would take: a password, a statement, the rest of a
+// message.
+func (s *Session) Listens() bool { return s.Ready() || s.asked || s.client.Partial() }
 
 // Held reports that the client's bytes cannot be handled now: the caller
 // should stop reading them.
