@@ -86,7 +86,7 @@ type goRun struct {
 }
 
 // tries is how often tests are run again that a panic has ended.
-const tries = 8
+const tries = 4
 
 // again runs those of a package's tests that have no verdict, or a panic for one.
 func (g *goRun) again(ctx context.Context, pkg string) error {
