@@ -143,6 +143,19 @@ func (x *twin) do(t testing.TB, sql string) string {
 	return b.String()
 }
 
+// alike holds that both twins answer a statement in the same way, and are in the same state after it.
+func alike(t *testing.T, hard, soft *twin, sql, state string) {
+	t.Helper()
+	if want, got := hard.do(t, sql), soft.do(t, sql); want != got {
+		t.Errorf("%s:\n got %s\nwant %s", sql, got, want)
+	}
+	hard.do(t, "ROLLBACK")
+	soft.do(t, "ROLLBACK")
+	if want, got := hard.do(t, state), soft.do(t, state); want != got {
+		t.Errorf("after %s:\n got %s\nwant %s", sql, got, want)
+	}
+}
+
 const actions = `
 CREATE TABLE users (id bigint PRIMARY KEY, name text, deleted_at timestamptz);
 CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users ON DELETE CASCADE, deleted_at timestamptz);
@@ -192,15 +205,7 @@ func TestOnDelete(t *testing.T) {
 		"DELETE FROM users",
 		"DELETE FROM bills; DELETE FROM users",
 	} {
-		want, got := hard.do(t, sql), soft.do(t, sql)
-		if want != got {
-			t.Errorf("%s:\n got %s\nwant %s", sql, got, want)
-		}
-		hard.do(t, "ROLLBACK")
-		soft.do(t, "ROLLBACK")
-		if want, got := hard.do(t, state), soft.do(t, state); want != got {
-			t.Errorf("after %s:\n got %s\nwant %s", sql, got, want)
-		}
+		alike(t, hard, soft, sql, state)
 	}
 }
 
@@ -239,14 +244,10 @@ func TestKeysAreUsedAgain(t *testing.T) {
 		"DELETE FROM rooms; INSERT INTO rooms VALUES (2, '[2,4)')",
 		"INSERT INTO rooms VALUES (3, '[3,4)')",
 	} {
-		want, got := hard.do(t, sql), soft.do(t, sql)
-		if want != got {
-			t.Errorf("%s:\n got %s\nwant %s", sql, got, want)
-		}
-		if want, got := hard.do(t, state), soft.do(t, state); want != got {
-			t.Errorf("after %s:\n got %s\nwant %s", sql, got, want)
-		}
+		alike(t, hard, soft, sql, state)
 	}
-	archived := soft.do(t, "SELECT relation, row ->> 'name', row ->> 'deleted_at' IS NOT NULL, deletion IS NOT NULL FROM tombstone.archive ORDER BY id")
-	t.Log(archived)
+	// Germany with its two cities, Bonn once more, and the cycle, at least: each knows its deletion.
+	if got := soft.do(t, "SELECT count(*) FILTER (WHERE row ->> 'deleted_at' IS NOT NULL AND deletion IS NOT NULL) >= 6, count(*) FILTER (WHERE deletion IS NULL) FROM tombstone.archive"); got != "[t 0]\n1;" {
+		t.Errorf("the archive: %s", got)
+	}
 }
