@@ -27,13 +27,9 @@ func (x *Index) partial() Step {
 		condition = "(" + x.Where + ") AND " + condition
 	}
 	if x.Exclusion {
-		definition, deferrable, _ := strings.Cut(x.Constraint, " DEFERRABLE")
-		if deferrable != "" || strings.HasSuffix(x.Constraint, " DEFERRABLE") {
-			deferrable = " DEFERRABLE" + deferrable
-		}
-		definition = strings.TrimSuffix(definition, " WHERE ("+x.Where+")")
-		step.SQL = []string{fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s, ADD CONSTRAINT %s %s WHERE (%s)%s",
-			full(x.Table.Name), ident(x.Name), ident(x.Name), definition, condition, deferrable)}
+		definition := strings.TrimSuffix(x.Constraint, " WHERE ("+x.Where+")")
+		step.SQL = []string{fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s, ADD CONSTRAINT %s %s WHERE (%s)",
+			full(x.Table.Name), ident(x.Name), ident(x.Name), definition, condition)}
 		return step
 	}
 	fresh, concurrently := named(x.Name, "live"), "CONCURRENTLY "
