@@ -16,7 +16,9 @@ type Config struct {
 	Admin    string  // host:port of the admin endpoint; empty when there is none
 	PProf    bool    // whether the admin endpoint has /debug/pprof
 	Tables   []Table // the protected tables, in the file's order
-	Bodies   string  // what happens to DO and to function bodies that the server runs unseen: "pass" (default) or "refuse"
+	Roles    Roles
+	Purge    Purge
+	Bodies   string // what happens to DO and to function bodies that the server runs unseen: "pass" (default) or "refuse"
 	Log      Log
 	Limits   Limits
 	Catalog  Catalog
@@ -25,6 +27,24 @@ type Config struct {
 	Drain     time.Duration // how long sessions may finish their transactions at a stop; default 30 s, 0 stops them at once
 	Loops     int           // event loops; 0, the default, is to go by the CPUs
 	IOUring   string        // whether the loops use Linux's io_uring: "auto" (default), where the kernel lets them, or "off"
+}
+
+// Roles says which database roles may ask for tombstones, by the session settings tombstone.*. Members of a role may what it may.
+// By default nobody may.
+type Roles struct {
+	See     []string // rows that were deleted: tombstone.visibility, tombstone.as_of
+	Restore []string // make them live again, with UPDATE
+	Purge   []string // delete for good: tombstone.delete
+}
+
+// Purge says how and when tombstones whose retention has ended are deleted for good.
+type Purge struct {
+	Schedule string    // when serve does it, as five fields of cron in UTC; default "17 3 * * *", "off" is never
+	Login    *Upstream // who does it in serve: the Upstream itself, but for user, password and database; nil is the user of Upstream
+	Batch    int       // rows of one transaction; default 1,000
+	Rate     int       // rows a second; default 2,000, 0 is no limit
+	// StatementTimeout bounds one statement, LockTimeout how long it waits for a lock. Default 30 s and 1 s, 0 is no limit.
+	StatementTimeout, LockTimeout time.Duration
 }
 
 // Log says what the log looks like.
@@ -61,6 +81,12 @@ const (
 	defaultMarker         = "deleted_at"
 	defaultTruncate       = "bury"
 	defaultLive           = "auto"
+	defaultTableMode      = "enforce"
+	defaultSchedule       = "17 3 * * *"
+	defaultBatch          = 1000
+	defaultRate           = 2000
+	defaultPurgeStatement = 30 * time.Second
+	defaultPurgeLock      = time.Second
 	defaultBodies         = "pass"
 	defaultFormat         = "text"
 	defaultLevel          = slog.LevelInfo
@@ -81,13 +107,17 @@ const (
 // The fields of each mapping, in the order messages list them.
 var (
 	rootFields = []string{
-		"listen", "upstream", "tls", "auth", "admin", "pprof", "marker", "tables", "bodies", "log", "limits",
+		"listen", "upstream", "tls", "auth", "admin", "pprof", "marker", "tables", "roles", "purge", "bodies", "log", "limits",
 		"keepalive", "drain", "loops", "io_uring", "catalog",
 	}
-	tlsFields    = []string{"mode", "certificate", "key", "sni", "min_version", "client_ca", "client_certificates"}
-	pairFields   = []string{"certificate", "key"}
-	authFields   = []string{"mode", "client", "users_file", "query", "query_as"}
-	tableFields  = []string{"name", "marker", "live", "deleted_by", "deletion_id", "retention", "truncate"}
+	tlsFields   = []string{"mode", "certificate", "key", "sni", "min_version", "client_ca", "client_certificates"}
+	pairFields  = []string{"certificate", "key"}
+	authFields  = []string{"mode", "client", "users_file", "query", "query_as"}
+	tableFields = []string{
+		"name", "mode", "marker", "live", "created", "deleted_by", "deletion_id", "retention", "hold", "truncate", "max_rows",
+	}
+	rolesFields  = []string{"see", "restore", "purge"}
+	purgeFields  = []string{"schedule", "login", "batch", "rate", "statement_timeout", "lock_timeout"}
 	logFields    = []string{"level", "format", "literals"}
 	limitsFields = []string{
 		"statement_bytes", "message_bytes", "connections", "connections_per_user", "connections_per_database", "startup_time", "idle_time",

@@ -24,9 +24,13 @@ type mapping struct {
 // config builds the Config. When problems were reported its content means nothing.
 func (d *decoder) config(root *yaml.Node) *Config {
 	c := &Config{
-		File:      d.file,
-		TLS:       TLS{Mode: defaultTLSMode, ClientCertificates: defaultCertificates, MinVersion: defaultTLSVersion},
-		Auth:      Auth{Mode: defaultAuthMode, Client: defaultClient},
+		File: d.file,
+		TLS:  TLS{Mode: defaultTLSMode, ClientCertificates: defaultCertificates, MinVersion: defaultTLSVersion},
+		Auth: Auth{Mode: defaultAuthMode, Client: defaultClient},
+		Purge: Purge{
+			Schedule: defaultSchedule, Batch: defaultBatch, Rate: defaultRate,
+			StatementTimeout: defaultPurgeStatement, LockTimeout: defaultPurgeLock,
+		},
 		Bodies:    defaultBodies,
 		Log:       Log{Level: defaultLevel, Format: defaultFormat},
 		Limits:    Limits{StatementBytes: defaultStatementBytes, MessageBytes: defaultMessageBytes, StartupTime: defaultStartupTime},
@@ -54,6 +58,8 @@ func (d *decoder) config(root *yaml.Node) *Config {
 	marker := defaultMarker
 	set(d, top, "marker", &marker, parseColumn)
 	c.Tables = d.tables(top, marker)
+	d.roles(top, &c.Roles)
+	d.purge(top, c)
 	set(d, top, "bodies", &c.Bodies, oneOf("pass", "refuse"))
 
 	log, _ := d.mapping(top.fields["log"], "log", logFields)
@@ -86,15 +92,19 @@ func (d *decoder) tables(top mapping, marker string) []Table {
 		if !ok {
 			continue
 		}
-		t := Table{Marker: marker, Live: defaultLive, Truncate: defaultTruncate, Line: m.line}
+		t := Table{Marker: marker, Mode: defaultTableMode, Live: defaultLive, Truncate: defaultTruncate, Line: m.line}
 		d.require(m, "name", "name: public.users")
 		named := set(d, m, "name", &t, t.parseName)
+		set(d, m, "mode", &t.Mode, oneOf("enforce", "observe", "off"))
 		set(d, m, "marker", &t.Marker, parseColumn)
 		set(d, m, "live", &t.Live, oneOf("auto", "infinity"))
+		set(d, m, "created", &t.Created, parseColumn)
 		set(d, m, "deleted_by", &t.DeletedBy, parseColumn)
 		set(d, m, "deletion_id", &t.DeletionID, parseColumn)
 		d.columnsDiffer(m, &t)
 		set(d, m, "retention", &t.Retention, parseRetention)
+		set(d, m, "hold", &t.Hold, parseHold)
+		set(d, m, "max_rows", &t.MaxRows, parseCount("rows", "200"))
 		set(d, m, "truncate", &t.Truncate, oneOf("bury", "deny", "allow"))
 		if first, again := firstLine[t.key()]; named && again {
 			node := m.fields["name"]

@@ -21,7 +21,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	commented := regexp.MustCompile(`(?m)^( *)#([a-z_]+: )`)
-	if n := len(commented.FindAll(text, -1)); n != 34 {
+	if n := len(commented.FindAll(text, -1)); n != 46 {
 		t.Errorf("%d commented defaults, want 34", n)
 	}
 	written := commented.ReplaceAll(text, []byte("$1$2"))
@@ -32,7 +32,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	if !reflect.DeepEqual(asWritten, spelledOut) {
 		t.Errorf("the commented defaults are not the code's:\n%+v\nwant\n%+v", spelledOut, asWritten)
 	}
-	for _, fields := range [][]string{rootFields, tlsFields, authFields, tableFields, logFields, limitsFields, catalogFields} {
+	for _, fields := range [][]string{rootFields, tlsFields, authFields, tableFields, rolesFields, purgeFields, logFields, limitsFields, catalogFields} {
 		for _, field := range fields {
 			if !regexp.MustCompile(`(?m)^[ -]*` + field + `:`).Match(written) {
 				t.Errorf("the example does not have %s", field)

@@ -12,9 +12,9 @@ func (d *decoder) limits(top mapping, l *Limits) {
 	default:
 		l.StatementBytes = l.MessageBytes
 	}
-	set(d, m, "connections", &l.Connections, parseConnections)
-	set(d, m, "connections_per_user", &l.ConnectionsPerUser, parseConnections)
-	set(d, m, "connections_per_database", &l.ConnectionsPerDatabase, parseConnections)
+	set(d, m, "connections", &l.Connections, parseCount("connections", "200"))
+	set(d, m, "connections_per_user", &l.ConnectionsPerUser, parseCount("connections", "200"))
+	set(d, m, "connections_per_database", &l.ConnectionsPerDatabase, parseCount("connections", "200"))
 	set(d, m, "startup_time", &l.StartupTime, parseStartupTime)
 	set(d, m, "idle_time", &l.IdleTime, parseTime("for no limit"))
 }

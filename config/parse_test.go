@@ -32,6 +32,7 @@ func TestSmallestFileHasAllDefaults(t *testing.T) {
 		Upstream:  upstream(local, tcp("127.0.0.1", "127.0.0.1:5432")),
 		TLS:       TLS{Mode: "allow", ClientCertificates: "none", MinVersion: tls.VersionTLS12},
 		Auth:      Auth{Mode: "pass", Client: "scram"},
+		Purge:     Purge{Schedule: "17 3 * * *", Batch: 1000, Rate: 2000, StatementTimeout: 30 * time.Second, LockTimeout: time.Second},
 		Bodies:    "pass",
 		Log:       Log{Level: slog.LevelInfo, Format: "text"},
 		Limits:    Limits{StatementBytes: 16 << 20, MessageBytes: 1 << 30, StartupTime: time.Minute},
@@ -70,11 +71,23 @@ tables:
   - name: 'Shop."Order Items"'
     marker: '"deletedAt"'
     retention: 30d
+    mode: observe
+    created: Made
+    hold: legal_hold
+    max_rows: 500
     live: infinity
     deleted_by: Deleted_By
     deletion_id: '"deletionId"'
     truncate: deny
   - {name: "*.audit_*", retention: forever, truncate: allow}
+roles: {see: [support, '"Help Desk"'], restore: [Support], purge: [dba]}
+purge:
+  schedule: "*/5 * * * 1-5"
+  login: postgres://purger:secret@/shop
+  batch: 500
+  rate: 0
+  statement_timeout: 1m
+  lock_timeout: 0
 bodies: refuse
 log: {level: debug, format: json, literals: true}
 limits:
@@ -92,6 +105,7 @@ io_uring: off
 catalog:
   max_age: 5m
 `)
+	purger := upstream(login("purger", "secret", "shop"), tcp("db.example", "db.example:5432"))
 	want := &Config{
 		File:     "test.yaml",
 		Listen:   Address{"unix", "/run/tombstone/.s.PGSQL.6432"},
@@ -101,11 +115,13 @@ catalog:
 		Admin:    "[::1]:9464",
 		PProf:    true,
 		Tables: []Table{
-			{Name: "Public.Users", Schema: "public", Relation: "users", Marker: "removed_at", Live: "auto", Truncate: "bury", Line: 8},
-			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Marker: "deletedAt", Live: "infinity", DeletedBy: "deleted_by", DeletionID: "deletionId",
+			{Name: "Public.Users", Schema: "public", Relation: "users", Marker: "removed_at", Mode: "enforce", Live: "auto", Truncate: "bury", Line: 8},
+			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Mode: "observe", Marker: "deletedAt", Live: "infinity", Created: "made", Hold: "legal_hold", MaxRows: 500, DeletedBy: "deleted_by", DeletionID: "deletionId",
 				Retention: 30 * 24 * time.Hour, Truncate: "deny", Line: 9, relationQuoted: true},
-			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Live: "auto", Truncate: "allow", Line: 16},
+			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Mode: "enforce", Live: "auto", Truncate: "allow", Line: 20},
 		},
+		Roles:  Roles{See: []string{"support", "Help Desk"}, Restore: []string{"support"}, Purge: []string{"dba"}},
+		Purge:  Purge{Schedule: "*/5 * * * 1-5", Login: &purger, Batch: 500, StatementTimeout: time.Minute},
 		Bodies: "refuse",
 		Log:    Log{Level: slog.LevelDebug, Format: "json", Literals: true},
 		Limits: Limits{

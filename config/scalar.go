@@ -97,13 +97,16 @@ func parseBool(v value) (bool, error) {
 	return false, fmt.Errorf("%s is not a switch; write true or false, without quotes", v.quoted())
 }
 
-func parseConnections(v value) (int, error) {
-	if v.tag == "!!int" || v.expanded() {
-		if n, err := strconv.ParseUint(v.text, 10, 31); err == nil {
-			return int(n), nil
+// parseCount reads how many of something there may be.
+func parseCount(what, example string) func(value) (int, error) {
+	return func(v value) (int, error) {
+		if v.tag == "!!int" || v.expanded() {
+			if n, err := strconv.ParseUint(v.text, 10, 31); err == nil {
+				return int(n), nil
+			}
 		}
+		return 0, fmt.Errorf("%s is not a number of %s; write a whole number such as %s, or 0 for no limit", v.quoted(), what, example)
 	}
-	return 0, fmt.Errorf("%s is not a number of connections; write a whole number such as 200, or 0 for no limit", v.quoted())
 }
 
 // maxLoops is more event loops than any machine has CPUs for, so that a slip of the hand starts no million of them.

@@ -13,6 +13,7 @@ type Table struct {
 	// * stands for any characters and ? for one.
 	Schema, Relation string
 
+	Mode      string        // "enforce" (default), "observe": statements go on as they are and what would be done is counted, or "off"
 	Marker    string        // the marker column, folded; default deleted_at
 	Live      string        // what the marker holds in a live row: "auto" (default), by its type and default, or "infinity"
 	Retention time.Duration // how long tombstones are kept; 0, the default, is forever
@@ -20,6 +21,10 @@ type Table struct {
 
 	// Columns that a deletion sets besides the marker, "" for none: the role that deleted, and the id of the deletion.
 	DeletedBy, DeletionID string
+
+	Created string // the column that says since when a row exists, for tombstone.as_of; "" if there is none
+	Hold    string // an SQL condition on a row that exempts it from purge; "" for none
+	MaxRows int    // a DELETE or UPDATE of more rows than this is refused; 0, the default, is no limit
 
 	Line int // where the entry starts in Config.File
 

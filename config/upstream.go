@@ -78,11 +78,19 @@ func (d *decoder) parseUpstream(v value) (Upstream, error) {
 // parseQueryAs reads who asks for verifiers, as a URL without a host: the servers are those of the upstream.
 // An empty value is nobody.
 func (d *decoder) parseQueryAs(up Upstream) func(value) (*Upstream, error) {
+	return d.parseOwnLogin(up, "write e.g. postgres://tombstone:${PGPASSWORD}@/postgres")
+}
+
+// parseLogin reads who purges, in the same way.
+func (d *decoder) parseLogin(up Upstream) func(value) (*Upstream, error) {
+	return d.parseOwnLogin(up, "write e.g. postgres://purger:${PGPASSWORD}@/shop")
+}
+
+func (d *decoder) parseOwnLogin(up Upstream, write string) func(value) (*Upstream, error) {
 	return func(v value) (*Upstream, error) {
 		if v.text == "" {
 			return nil, nil
 		}
-		const write = "write e.g. postgres://tombstone:${PGPASSWORD}@/postgres"
 		u, err := d.parseURL(v)
 		switch {
 		case err != nil:

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"reflect"
+	"slices"
 	"sync/atomic"
 
 	"tombstone/config"
@@ -10,14 +11,38 @@ import (
 
 // Policy is the operator's list of protected tables, in the order written.
 type Policy struct {
-	tables []config.Table
-	bodies string
+	written   []config.Table // all, those that are off or only observed too: they speak for their tables before a glob
+	tables    []config.Table // those in force
+	bodies    string
+	observing bool
 }
 
 // New makes a policy of the configuration's tables and of what it says of
 // bodies, "pass" or "refuse". They are validated already: see config.Load.
 func New(tables []config.Table, bodies string) *Policy {
-	return &Policy{tables: tables, bodies: bodies}
+	return newPolicy(tables, bodies, false)
+}
+
+func newPolicy(written []config.Table, bodies string, observing bool) *Policy {
+	p := &Policy{written: written, bodies: bodies, observing: observing}
+	for _, t := range written {
+		if p.inForce(&t) {
+			p.tables = append(p.tables, t)
+		}
+	}
+	return p
+}
+
+func (p *Policy) inForce(t *config.Table) bool {
+	return t.Mode != "off" && (t.Mode != "observe" || p.observing)
+}
+
+// Observing is the policy as it would be if the tables that are only observed were protected, and those are marked so.
+func (p *Policy) Observing() *Policy { return newPolicy(p.written, p.bodies, true) }
+
+// Observes reports whether a table is only observed.
+func (p *Policy) Observes() bool {
+	return slices.ContainsFunc(p.written, func(t config.Table) bool { return t.Mode == "observe" })
 }
 
 // Markers lists the distinct marker columns: the catalog is asked for the
@@ -41,17 +66,21 @@ func (p *Policy) Empty() bool { return len(p.tables) == 0 }
 // names it outright before any glob, else the first glob that matches.
 func (p *Policy) rule(n catalog.Name) *config.Table {
 	var glob *config.Table
-	for i := range p.tables {
-		t := &p.tables[i]
+	for i := range p.written {
+		t := &p.written[i]
 		if !t.Matches(n.Schema, n.Relation) {
 			continue
 		}
 		if !t.Glob() {
-			return t
+			glob = t
+			break
 		}
 		if glob == nil {
 			glob = t
 		}
+	}
+	if glob == nil || !p.inForce(glob) {
+		return nil
 	}
 	return glob
 }
@@ -59,7 +88,12 @@ func (p *Policy) rule(n catalog.Name) *config.Table {
 // childRule is the rule for a partition or an inheritance child: its
 // parent's.
 func (p *Policy) childRule(parent *Table) *config.Table {
-	rule := &config.Table{Marker: parent.Marker, Truncate: parent.Truncate}
+	rule := &config.Table{
+		Marker: parent.Marker, Truncate: parent.Truncate, Created: parent.Created, Retention: parent.Retention, Hold: parent.Hold, MaxRows: parent.MaxRows,
+	}
+	if parent.Observed {
+		rule.Mode = "observe"
+	}
 	if parent.Live.Value == Infinity {
 		rule.Live = "infinity"
 	}
@@ -104,7 +138,7 @@ func (p *Policy) Unknown(database string) *Set {
 
 // Equal reports whether two policies say the same.
 func (p *Policy) Equal(q *Policy) bool {
-	return p.bodies == q.bodies && reflect.DeepEqual(p.tables, q.tables)
+	return p.bodies == q.bodies && p.observing == q.observing && reflect.DeepEqual(p.written, q.written)
 }
 
 // Under resolves another policy for the same database, as far as what was read

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tombstone/config"
 	"tombstone/policy/catalog"
@@ -52,6 +53,12 @@ type Table struct {
 	Problem, Fix string
 	Unmarked     bool
 	Unreadable   bool
+
+	Observed  bool          // the policy only observes it: what would be done is counted, and nothing is done
+	Created   string        // the column that says since when a row exists, "" if there is none
+	Retention time.Duration // how long a tombstone is kept, 0 for ever
+	Hold      string        // an SQL condition that exempts a row from purge, "" for none
+	MaxRows   int           // a statement that changes more rows is refused, 0 for no limit
 
 	// ReferencedBy lists the tables whose foreign keys point here.
 	ReferencedBy []catalog.Name
@@ -224,6 +231,7 @@ func newTable(n catalog.Name, rule *config.Table) *Table {
 	t := &Table{
 		Name: n, Marker: rule.Marker, MarkerType: "timestamp with time zone",
 		Ordinal: -1, Truncate: rule.Truncate,
+		Observed: rule.Mode == "observe", Created: rule.Created, Retention: rule.Retention, Hold: rule.Hold, MaxRows: rule.MaxRows,
 	}
 	if rule.Live == "infinity" {
 		t.Live.Value = Infinity
