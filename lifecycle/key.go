@@ -9,11 +9,11 @@ import (
 
 // identity lists the columns that tell a row of the table from the others: those of its primary key, else of another unique key without
 // NULL, else all. Then two rows may be the same, and it does not matter which of them is meant.
-func (t *Table) identity(indexes []*Index) []string {
+func (d *Database) identity(t *Table) []string {
 	if t.Primary != nil {
 		return t.Primary.Columns
 	}
-	for _, x := range indexes {
+	for _, x := range d.Indexes {
 		if x.Table == t && !x.Exclusion && x.Where == "" && !slices.ContainsFunc(x.Columns, func(name string) bool { return !t.notNull(name) }) {
 			return x.Columns
 		}

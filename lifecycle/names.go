@@ -30,6 +30,9 @@ func plain(name string) string {
 
 func full(n catalog.Name) string { return ident(n.Schema) + "." + ident(n.Relation) }
 
+// regclass writes a table as a value.
+func regclass(t *Table) string { return literal(full(t.Name)) + "::pg_catalog.regclass" }
+
 // idents writes names with a prefix before each, such as an alias, separated by commas.
 func idents(prefix string, names []string) string {
 	list := make([]string, len(names))

@@ -28,13 +28,13 @@ func Prepare(d *Database) Script {
 			s = append(s, x.partial())
 		}
 	}
-	identity := func(t *Table) []string { return t.identity(d.Indexes) }
+	identity := d.identity
 	for _, t := range d.Protected() {
 		if t.hopeless() {
 			continue
 		}
 		s = append(s, d.register(t, identity(t)))
-		functions := []*function{record(t, d.Keys, identity(t))}
+		functions := []*function{d.record(t)}
 		if f := evict(t, d.Indexes); f != nil {
 			functions = append(functions, f)
 		}
@@ -59,7 +59,9 @@ func Prepare(d *Database) Script {
 		if !k.acts() {
 			s = append(s, d.step(k.deferred(), k.Parent))
 		}
-		s = append(s, d.step(k.present(), k.Child))
+		for _, f := range k.present() {
+			s = append(s, d.step(f, k.Child))
+		}
 	}
 	return s
 }

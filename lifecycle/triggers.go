@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -67,10 +68,19 @@ func print(text string) string {
 	return " [" + hex.EncodeToString(sum[:6]) + "]"
 }
 
-// setting is the session setting that holds the marker of the rows of a table that the current transaction deletes.
-func setting(t *Table) string {
-	sum := sha256.Sum256([]byte(t.Name.String()))
+// setting is the session setting that holds the marker of the rows of a group of tables that the current transaction deletes.
+func setting(group []*Table) string {
+	sum := sha256.Sum256([]byte(relations(group)))
 	return "tombstone.noted_" + hex.EncodeToString(sum[:4])
+}
+
+// relations writes tables as an array.
+func relations(group []*Table) string {
+	list := make([]string, len(group))
+	for i, t := range group {
+		list[i] = regclass(t)
+	}
+	return "ARRAY[" + strings.Join(list, ", ") + "]"
 }
 
 // burying is the condition that an UPDATE makes a tombstone.
@@ -82,20 +92,18 @@ func burying(t *Table) string {
 //
 // Without the lock, a row that refers to this one could come in while it is buried: an UPDATE that leaves keys alone does not wait for
 // those who hold a key, nor they for it.
-func record(t *Table, keys []*ForeignKey, identity []string) *function {
+func (d *Database) record(t *Table) *function {
 	f := &function{
 		name: named(t.Schema, t.Relation, "note"), result: "NEW",
 		about: "Before a row of " + t.Name.String() + " is deleted: notes the deletion, and locks the row as a DELETE does.",
 	}
+	group := d.group(t)
 	noted := fmt.Sprintf("COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) NEW.%s::pg_catalog.text",
-		literal(setting(t)), ident(t.Protected.Marker))
-	note := fmt.Sprintf("PERFORM tombstone.note(%s::pg_catalog.regclass, %s, %s, %s);\n",
-		literal(full(t.Name)), literal(setting(t)), instant(t.Protected), texts("NEW.", identity))
+		literal(setting(group)), ident(t.Protected.Marker))
+	note := fmt.Sprintf("PERFORM tombstone.note(%s, %s, %s, %s, %s);\n",
+		relations(group), literal(setting(group)), regclass(t), instant(t.Protected), texts("NEW.", d.identity(t)))
 	condition := burying(t)
-	locks := false
-	for _, k := range keys {
-		locks = locks || k.Parent == t || k.Child == t && k.OnDelete != 'c'
-	}
+	locks := slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.Parent == t || k.Child == t && k.OnDelete != 'c' })
 	switch {
 	case tells(t.Protected) && locks:
 		note = "IF " + noted + " THEN\n" + indent(note) + "END IF;\n"
@@ -112,6 +120,26 @@ func record(t *Table, keys []*ForeignKey, identity []string) *function {
 	}
 	f.triggers = []trigger{{"tombstone_note", t, "BEFORE UPDATE OF " + ident(t.Protected.Marker), condition, ""}}
 	return f
+}
+
+// group lists the protected tables that ON DELETE CASCADE joins to a table, itself included: rows that one transaction deletes from them are
+// noted once.
+func (d *Database) group(t *Table) []*Table {
+	group := []*Table{t}
+	for i := 0; i < len(group); i++ {
+		for _, k := range d.Keys {
+			if k.OnDelete != 'c' || k.Child.Protected == nil || k.Parent.Protected == nil || k.Child != group[i] && k.Parent != group[i] {
+				continue
+			}
+			for _, other := range []*Table{k.Child, k.Parent} {
+				if !slices.Contains(group, other) {
+					group = append(group, other)
+				}
+			}
+		}
+	}
+	slices.SortFunc(group, func(a, b *Table) int { return strings.Compare(a.Name.String(), b.Name.String()) })
+	return group
 }
 
 // follow does what foreign keys say ON DELETE when a row of the table is buried, nil if none says anything.
@@ -153,46 +181,4 @@ func (k *ForeignKey) deferrable() string {
 		return "DEFERRABLE INITIALLY IMMEDIATE"
 	}
 	return ""
-}
-
-// present holds that a row does not refer to a tombstone. That there is such a row at all the server's own key sees to.
-func (k *ForeignKey) present() *function {
-	given := make([]string, len(k.Columns))
-	changed := make([]string, len(k.Columns))
-	for i, name := range k.Columns {
-		given[i] = "NEW." + ident(name) + " IS NOT NULL"
-		changed[i] = fmt.Sprintf("OLD.%s::pg_catalog.text OPERATOR(pg_catalog.=) NEW.%s::pg_catalog.text", ident(name), ident(name))
-	}
-	condition, revived, marker := strings.Join(given, " AND "), "", ""
-	if p := k.Child.Protected; p != nil {
-		condition += " AND " + live(p, "NEW.")
-		revived = " AND " + live(p, "OLD.")
-		marker = ", " + ident(p.Marker)
-	}
-	body := fmt.Sprintf(`IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-	IF %s%s THEN
-		RETURN NULL; -- it is the reference that it was
-	END IF;
-END IF;
-PERFORM FROM %s p WHERE %s AND %s FOR KEY SHARE OF p;
-IF NOT FOUND THEN
-	IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN
-		RETURN NULL; -- the row that it refers to is still to be restored
-	END IF;
-	RAISE foreign_key_violation USING
-		MESSAGE = %s,
-		DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in table "%%s".', %s, pg_catalog.concat_ws(', ', %s), %s),
-		SCHEMA = %s, TABLE = %s, CONSTRAINT = %s;
-END IF;
-`, strings.Join(changed, " AND "), revived, k.Parent.only(), k.matches("p.", "NEW."), live(k.Parent.Protected, "p."),
-		literal(fmt.Sprintf(`insert or update on table "%s" violates foreign key constraint "%s"`, k.Child.Relation, k.Name)),
-		literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation),
-		literal(k.Child.Schema), literal(k.Child.Relation), literal(k.Name))
-	return &function{
-		name: named(k.Child.Schema, k.Child.Relation, k.Name, "present"), body: body, result: "NULL",
-		about: fmt.Sprintf("After a row of %s is written: the row of %s that it refers to must not be deleted (%s).", k.Child.Name, k.Parent.Name, k.Name),
-		triggers: []trigger{{
-			named("tombstone", k.Name), k.Child, "AFTER INSERT OR UPDATE OF " + idents("", k.Columns) + marker, condition, k.deferrable(),
-		}},
-	}
 }

@@ -1,6 +1,6 @@
 CREATE SCHEMA IF NOT EXISTS tombstone;
 
--- One row for each transaction that has deleted rows. Where exact, its rows are those whose marker is at; else each is in keyed.
+-- One row for each transaction that has deleted rows. Where exact, its rows are those of tables whose marker is at; else each is in keyed.
 CREATE TABLE IF NOT EXISTS tombstone.deletions (
 	id xid8 NOT NULL,
 	at timestamptz NOT NULL,
@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS tombstone.deletions (
 	reason text,
 	application_name text,
 	client text,
-	tables regclass[] NOT NULL,
+	tables regclass[] NOT NULL, -- those of the rows, and those that would have been deleted from with them
 	PRIMARY KEY (id, at)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS deletions_exact ON tombstone.deletions (at) WHERE exact;
@@ -50,43 +50,45 @@ CREATE TABLE IF NOT EXISTS tombstone.archive (
 CREATE INDEX IF NOT EXISTS archive_deletion ON tombstone.archive (deletion);
 CREATE INDEX IF NOT EXISTS archive_relation ON tombstone.archive (relation);
 
--- note writes down that the current transaction deletes a row. It is called for the first row of a table in a transaction, and for
--- every one whose marker does not tell its deletion.
-CREATE OR REPLACE FUNCTION tombstone.note(relation regclass, setting text, marker timestamptz, key text[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- who deletes, as far as the session tells.
+CREATE OR REPLACE FUNCTION tombstone.who() RETURNS TABLE (role name, actor text, reason text, application_name text, client text)
+LANGUAGE sql STABLE AS $$
+	SELECT CASE pg_catalog.current_setting('role') WHEN 'none' THEN session_user ELSE pg_catalog.current_setting('role')::pg_catalog.name END,
+		NULLIF(pg_catalog.current_setting('tombstone.actor', true), ''), NULLIF(pg_catalog.current_setting('tombstone.reason', true), ''),
+		NULLIF(pg_catalog.current_setting('application_name'), ''),
+		COALESCE(NULLIF(pg_catalog.current_setting('tombstone.client', true), ''),
+			pg_catalog.host(pg_catalog.inet_client_addr()) OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) pg_catalog.inet_client_port()::pg_catalog.text)
+$$;
+
+-- note writes down that the current transaction deletes rows of tables that delete from one another. It is called for the first row in
+-- a transaction, and for every one whose marker does not tell its deletion. Names have their schemas instead of SET search_path, which
+-- would cost as much as the rest.
+CREATE OR REPLACE FUNCTION tombstone.note(tables regclass[], setting text, relation regclass, marker timestamptz, key text[]) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
-	deletion constant xid8 := pg_current_xact_id();
-	sure boolean;
+	deletion constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
+	sure boolean := true;
 BEGIN
-	SELECT d.exact INTO sure FROM tombstone.deletions d WHERE d.id = deletion AND d.at = now();
+	INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
+	SELECT deletion, pg_catalog.now(), true, w.role, w.actor, w.reason, w.application_name, w.client, note.tables FROM tombstone.who() w
+	ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
-		-- Two transactions may begin in the same microsecond: then the marker tells the rows of the first.
-		INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
-		VALUES (deletion, now(), true,
-			CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END,
-			nullif(current_setting('tombstone.actor', true), ''), nullif(current_setting('tombstone.reason', true), ''),
-			nullif(current_setting('application_name'), ''),
-			coalesce(nullif(current_setting('tombstone.client', true), ''), host(inet_client_addr()) || ':' || inet_client_port()),
-			ARRAY[relation])
-		ON CONFLICT (at) WHERE exact DO NOTHING;
-		sure := FOUND;
-		IF NOT sure THEN
+		SELECT d.exact INTO sure FROM tombstone.deletions d
+		WHERE d.id OPERATOR(pg_catalog.=) deletion AND d.at OPERATOR(pg_catalog.=) pg_catalog.now();
+		IF FOUND THEN
+			UPDATE tombstone.deletions d SET tables = d.tables OPERATOR(pg_catalog.||) note.tables
+			WHERE d.id OPERATOR(pg_catalog.=) deletion AND d.at OPERATOR(pg_catalog.=) pg_catalog.now() AND NOT d.tables OPERATOR(pg_catalog.@>) note.tables;
+		ELSE
+			-- Two transactions may begin in the same microsecond: then the marker tells the rows of the first.
+			sure := false;
 			INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
-			SELECT deletion, now(), false,
-				CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END,
-				nullif(current_setting('tombstone.actor', true), ''), nullif(current_setting('tombstone.reason', true), ''),
-				nullif(current_setting('application_name'), ''),
-				coalesce(nullif(current_setting('tombstone.client', true), ''), host(inet_client_addr()) || ':' || inet_client_port()),
-				ARRAY[relation];
+			SELECT deletion, pg_catalog.now(), false, w.role, w.actor, w.reason, w.application_name, w.client, note.tables FROM tombstone.who() w;
 		END IF;
-	ELSE
-		UPDATE tombstone.deletions d SET tables = d.tables || note.relation
-		WHERE d.id = deletion AND d.at = now() AND NOT note.relation = ANY (d.tables);
 	END IF;
-	IF sure AND marker = now() THEN
-		PERFORM set_config(setting, marker::text, true); -- so that nothing is called for the next row
+	IF sure AND marker OPERATOR(pg_catalog.=) pg_catalog.now() THEN
+		PERFORM pg_catalog.set_config(setting, marker::pg_catalog.text, true); -- so that nothing is called for the next row
 	ELSE
-		INSERT INTO tombstone.keyed (deletion, at, relation, key) VALUES (deletion, now(), note.relation, note.key);
+		INSERT INTO tombstone.keyed (deletion, at, relation, key) VALUES (deletion, pg_catalog.now(), note.relation, note.key);
 	END IF;
 END
 $$;

@@ -1,0 +1,68 @@
+package lifecycle
+
+import (
+	"fmt"
+	"strings"
+)
+
+// present holds that a row does not refer to a tombstone. That there is such a row at all the server's own key sees to.
+func (k *ForeignKey) present() []*function {
+	given := make([]string, len(k.Columns))
+	changed := make([]string, len(k.Columns))
+	for i, name := range k.Columns {
+		given[i] = "NEW." + ident(name) + " IS NOT NULL"
+		changed[i] = fmt.Sprintf("OLD.%s::pg_catalog.text OPERATOR(pg_catalog.=) NEW.%s::pg_catalog.text", ident(name), ident(name))
+	}
+	condition, revived, marker := strings.Join(given, " AND "), "", ""
+	if p := k.Child.Protected; p != nil {
+		condition += " AND " + live(p, "NEW.")
+		revived = " AND " + live(p, "OLD.")
+		marker = ", " + ident(p.Marker)
+	}
+	parent := fmt.Sprintf("%s p WHERE %s AND %s", k.Parent.only(), k.matches("p.", "NEW."), live(k.Parent.Protected, "p."))
+	about := fmt.Sprintf("the row of %s that it refers to must not be deleted (%s).", k.Parent.Name, k.Name)
+
+	insert := &function{
+		name: named(k.Child.Schema, k.Child.Relation, k.Name, "inserted"), result: "NULL",
+		about:    fmt.Sprintf("After a row of %s is inserted: %s", k.Child.Name, about),
+		body:     "PERFORM FROM " + parent + k.share() + ";\nIF NOT FOUND THEN\n" + indent(k.absent()) + "END IF;\n",
+		triggers: []trigger{{named("tombstone", k.Name), k.Child, "AFTER INSERT", condition, k.deferrable()}},
+	}
+	update := &function{
+		name: named(k.Child.Schema, k.Child.Relation, k.Name, "present"), result: "NULL",
+		about: fmt.Sprintf("After a row of %s is written: %s", k.Child.Name, about),
+		body: fmt.Sprintf(`IF %s%s THEN
+	RETURN NULL; -- it is the reference that it was
+END IF;
+PERFORM FROM %s FOR KEY SHARE OF p;
+IF NOT FOUND THEN
+%sEND IF;
+`, strings.Join(changed, " AND "), revived, parent, indent(k.absent())),
+		triggers: []trigger{{named("tombstone", k.Name, "update"), k.Child, "AFTER UPDATE OF " + idents("", k.Columns) + marker, condition, k.deferrable()}},
+	}
+	return []*function{insert, update}
+}
+
+// share locks what a new row refers to, where the server's own key has not done so a moment before: its trigger comes first by name, and
+// holds FOR KEY SHARE, which a burial waits for. A deferred key is looked at later.
+func (k *ForeignKey) share() string {
+	if k.Deferrable {
+		return " FOR KEY SHARE OF p"
+	}
+	return ""
+}
+
+// absent writes the error of a row that refers to none.
+func (k *ForeignKey) absent() string {
+	return fmt.Sprintf(`IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN
+	RETURN NULL; -- the row that it refers to is still to be restored
+END IF;
+RAISE foreign_key_violation USING
+	MESSAGE = %s,
+	DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in table "%%s".', %s, pg_catalog.concat_ws(', ', %s), %s),
+	SCHEMA = %s, TABLE = %s, CONSTRAINT = %s;
+`,
+		literal(fmt.Sprintf(`insert or update on table "%s" violates foreign key constraint "%s"`, k.Child.Relation, k.Name)),
+		literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation),
+		literal(k.Child.Schema), literal(k.Child.Relation), literal(k.Name))
+}
