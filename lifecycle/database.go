@@ -39,6 +39,9 @@ type Table struct {
 	Owner     string // role
 	Partition bool
 	inherits  bool // its protection is its parent's
+
+	partitionKey []string // the columns that say which partition a row is in; all if it is an expression
+
 	Columns   []Column
 	Primary   *Index        // nil if there is none
 	Protected *policy.Table // nil if it is not

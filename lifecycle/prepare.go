@@ -45,6 +45,9 @@ func Prepare(d *Database) Script {
 		for _, f := range functions {
 			s = append(s, d.step(f, t))
 		}
+		if len(t.partitionKey) > 0 {
+			s = append(s, d.step(moving(t), t))
+		}
 		s = append(s, d.guard(t))
 	}
 	for _, t := range d.parents() {

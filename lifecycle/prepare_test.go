@@ -251,3 +251,35 @@ func TestKeysAreUsedAgain(t *testing.T) {
 		t.Errorf("the archive: %s", got)
 	}
 }
+
+const parted = `
+CREATE TABLE users (id int, region text, name text, deleted_at timestamptz, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE users_eu PARTITION OF users FOR VALUES IN ('eu') PARTITION BY HASH (id);
+CREATE TABLE users_eu_0 PARTITION OF users_eu FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE users_eu_1 PARTITION OF users_eu FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE users_us PARTITION OF users FOR VALUES IN ('us');
+CREATE TABLE orders (id int, user_id int, region text, deleted_at timestamptz, PRIMARY KEY (id, user_id), FOREIGN KEY (user_id, region) REFERENCES users ON DELETE CASCADE) PARTITION BY HASH (user_id);
+CREATE TABLE orders_0 PARTITION OF orders FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE orders_1 PARTITION OF orders FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO users SELECT i, CASE WHEN i % 3 = 0 THEN 'us' ELSE 'eu' END, 'user ' || i FROM generate_series(1, 12) i;
+INSERT INTO orders SELECT i, 1 + i % 12, CASE WHEN (1 + i % 12) % 3 = 0 THEN 'us' ELSE 'eu' END FROM generate_series(1, 40) i;
+`
+
+// Partitioned tables, their partitions by name, and rows that go from one to another are as any.
+func TestPartitions(t *testing.T) {
+	hard, soft := twins(t, "parted", parted)
+	state := "SELECT 'users', id, region, name FROM users UNION ALL SELECT 'orders', id, region, user_id::text FROM orders ORDER BY 1, 2, 3"
+	for _, sql := range []string{
+		"DELETE FROM users WHERE id = 2",
+		"DELETE FROM users_us WHERE id = 3",
+		"DELETE FROM orders_1",
+		"INSERT INTO users VALUES (2, 'eu', 'again'); INSERT INTO orders VALUES (100, 2, 'eu')",
+		"INSERT INTO orders VALUES (101, 3, 'us')",
+		"DELETE FROM orders WHERE user_id = 4; UPDATE users SET region = 'us' WHERE id = 4",
+		"UPDATE users SET region = 'us' WHERE id = 5",
+		"DELETE FROM users WHERE id = 4",
+		"DELETE FROM users",
+	} {
+		alike(t, hard, soft, sql, state)
+	}
+}

@@ -58,11 +58,9 @@ func (k *ForeignKey) absent() string {
 	RETURN NULL; -- the row that it refers to is still to be restored
 END IF;
 RAISE foreign_key_violation USING
-	MESSAGE = %s,
-	DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in table "%%s".', %s, pg_catalog.concat_ws(', ', %s), %s),
-	SCHEMA = %s, TABLE = %s, CONSTRAINT = %s;
+	MESSAGE = pg_catalog.format('insert or update on table "%%s" violates foreign key constraint "%%s"', TG_TABLE_NAME, %[1]s),
+	DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in table "%%s".', %[2]s, pg_catalog.concat_ws(', ', %[3]s), %[4]s),
+	SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = %[1]s;
 `,
-		literal(fmt.Sprintf(`insert or update on table "%s" violates foreign key constraint "%s"`, k.Child.Relation, k.Name)),
-		literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation),
-		literal(k.Child.Schema), literal(k.Child.Relation), literal(k.Name))
+		literal(k.Name), literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation))
 }

@@ -46,7 +46,10 @@ WITH mine AS (
 	SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	JOIN unnest($1::name[], $2::name[]) AS t (schema, name) ON t.schema = n.nspname AND t.name = c.relname
 )
-SELECT c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relispartition
+SELECT c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relispartition,
+	c.relispartition AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a JOIN mine ON mine.oid = a.relid WHERE a.relid <> c.oid),
+	ARRAY(SELECT a.attname FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		AND (a.attnum = ANY (p.partattrs) OR 0 = ANY (p.partattrs)) WHERE p.partrelid = c.oid ORDER BY a.attnum)::text[]
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid IN (
 	SELECT oid FROM mine
@@ -57,8 +60,9 @@ ORDER BY 2, 3`, schemas, names)
 		return err
 	}
 	t := new(Table)
-	_, err = pgx.ForEachRow(rows, []any{&t.OID, &t.Schema, &t.Relation, (*char)(&t.Kind), &t.Owner, &t.Partition}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&t.OID, &t.Schema, &t.Relation, (*char)(&t.Kind), &t.Owner, &t.Partition, &t.inherits, &t.partitionKey}, func() error {
 		table := *t
+		t.partitionKey = nil // the next row's is another array
 		table.Protected, _ = r.d.Set.Find(t.Schema, t.Relation)
 		r.d.tables[t.Name], r.byOID[t.OID] = &table, &table
 		return nil

@@ -119,6 +119,9 @@ $$;
 CREATE OR REPLACE FUNCTION tombstone.guard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	IF TG_OP = 'DELETE' AND coalesce(current_setting('tombstone.moving', true), '') = format('%s %s', OLD.tableoid, OLD.ctid) THEN
+		RETURN OLD; -- an UPDATE that takes it to another partition
+	END IF;
 	IF coalesce(current_setting('tombstone.delete', true), '') <> 'purge' THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
 			MESSAGE = format('rows of table "%s" are not really deleted: tombstone keeps them', TG_TABLE_NAME),
