@@ -85,6 +85,8 @@ type ForeignKey struct {
 	Deferrable    bool
 	Deferred      bool // INITIALLY DEFERRED
 	Full          bool // MATCH FULL
+
+	taken bool // Parent has a constraint of that name too
 }
 
 // Table returns the table of that name, or nil if it is neither protected nor joined to one that is.

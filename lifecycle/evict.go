@@ -39,7 +39,7 @@ END IF;
 	}
 	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n"
 	f.body = body.String()
-	f.triggers = []trigger{{"tombstone_evict", t, "BEFORE INSERT OR UPDATE OF " + idents("", columns), live(t.Protected, "NEW."), ""}}
+	f.triggers = []trigger{{"tombstone_evict", t, "BEFORE INSERT OR UPDATE OF " + idents("", columns), live(t.Protected, "NEW."), "", false}}
 	return f
 }
 
@@ -82,9 +82,9 @@ func part(t *Table, keys []*ForeignKey) *function {
 		return nil
 	}
 	f.body = body.String()
-	f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), ""}}
+	f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), "", false}}
 	if t.Protected == nil {
-		f.triggers = append(f.triggers, trigger{"tombstone_part_delete", t, "BEFORE DELETE", "", ""})
+		f.triggers = append(f.triggers, trigger{"tombstone_part_delete", t, "BEFORE DELETE", "", "", false})
 	}
 	return f
 }

@@ -38,9 +38,7 @@ func Prepare(d *Database) Script {
 		if f := evict(t, d.Indexes); f != nil {
 			functions = append(functions, f)
 		}
-		if f := follow(t, d.Keys, identity); f != nil {
-			functions = append(functions, f)
-		}
+		functions = append(functions, d.follow(t)...)
 		functions = append(functions, revived(t, d.Keys, identity))
 		for _, f := range functions {
 			s = append(s, d.step(f, t))

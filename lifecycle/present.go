@@ -26,7 +26,7 @@ func (k *ForeignKey) present() []*function {
 		name: named(k.Child.Schema, k.Child.Relation, k.Name, "inserted"), result: "NULL",
 		about:    fmt.Sprintf("After a row of %s is inserted: %s", k.Child.Name, about),
 		body:     "PERFORM FROM " + parent + k.share() + ";\nIF NOT FOUND THEN\n" + indent(k.absent()) + "END IF;\n",
-		triggers: []trigger{{named("tombstone", k.Name), k.Child, "AFTER INSERT", condition, k.deferrable()}},
+		triggers: []trigger{{named("tombstone", k.Name), k.Child, "AFTER INSERT", condition, k.deferrable(), false}},
 	}
 	update := &function{
 		name: named(k.Child.Schema, k.Child.Relation, k.Name, "present"), result: "NULL",
@@ -38,7 +38,7 @@ PERFORM FROM %s FOR KEY SHARE OF p;
 IF NOT FOUND THEN
 %sEND IF;
 `, strings.Join(changed, " AND "), revived, parent, indent(k.absent())),
-		triggers: []trigger{{named("tombstone", k.Name, "update"), k.Child, "AFTER UPDATE OF " + idents("", k.Columns) + marker, condition, k.deferrable()}},
+		triggers: []trigger{{named("tombstone", k.Name, "update"), k.Child, "AFTER UPDATE OF " + idents("", k.Columns) + marker, condition, k.deferrable(), false}},
 	}
 	return []*function{insert, update}
 }
@@ -54,13 +54,17 @@ func (k *ForeignKey) share() string {
 
 // absent writes the error of a row that refers to none.
 func (k *ForeignKey) absent() string {
-	return fmt.Sprintf(`IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN
+	key := k.matches("p.", "NEW.")
+	return fmt.Sprintf(`IF NOT EXISTS (SELECT FROM %[1]s p WHERE %[2]s) THEN
+	RETURN NULL; -- there is none: that the server's own key says, now or when it is due
+END IF;
+IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN
 	RETURN NULL; -- the row that it refers to is still to be restored
 END IF;
 RAISE foreign_key_violation USING
-	MESSAGE = pg_catalog.format('insert or update on table "%%s" violates foreign key constraint "%%s"', TG_TABLE_NAME, %[1]s),
-	DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in table "%%s".', %[2]s, pg_catalog.concat_ws(', ', %[3]s), %[4]s),
-	SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = %[1]s;
+	MESSAGE = pg_catalog.format('insert or update on table "%%s" violates foreign key constraint "%%s"', TG_TABLE_NAME, %[3]s),
+	DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in table "%%s".', %[4]s, pg_catalog.concat_ws(', ', %[5]s), %[6]s),
+	SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = %[3]s;
 `,
-		literal(k.Name), literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation))
+		k.Parent.only(), key, literal(k.Name), literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation))
 }

@@ -131,6 +131,7 @@ func (r *reader) readKeys(ctx context.Context) error {
 	}
 	rows, err := r.tx.Query(ctx, `
 SELECT f.oid, f.conname, f.conrelid, f.confrelid, f.condeferrable, f.condeferred, f.confdeltype, f.confupdtype, f.confmatchtype = 'f',
+	EXISTS (SELECT FROM pg_constraint o WHERE o.conrelid = f.confrelid AND o.conname = f.conname AND o.contype <> 't'),
 	ARRAY(SELECT a.attname FROM unnest(f.conkey) WITH ORDINALITY k (n, i) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.n ORDER BY k.i)::text[],
 	ARRAY(SELECT a.attname FROM unnest(f.confkey) WITH ORDINALITY k (n, i) JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.n ORDER BY k.i)::text[],
 	ARRAY(SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) FROM unnest(f.conpfeqop) WITH ORDINALITY k (op, i)
@@ -147,7 +148,7 @@ ORDER BY f.oid`, r.oids())
 	var child, parent uint32
 	var k ForeignKey
 	_, err = pgx.ForEachRow(rows, []any{
-		&k.OID, &k.Name, &child, &parent, &k.Deferrable, &k.Deferred, (*char)(&k.OnDelete), (*char)(&k.OnUpdate), &k.Full,
+		&k.OID, &k.Name, &child, &parent, &k.Deferrable, &k.Deferred, (*char)(&k.OnDelete), (*char)(&k.OnUpdate), &k.Full, &k.taken,
 		&k.Columns, &k.Refs, &k.Equal, &k.Same, &k.SetColumns,
 	}, func() error {
 		key := k

@@ -58,6 +58,6 @@ WHERE m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(pg_catalog.=) %s;
 		}
 	}
 	f.body = body.String()
-	f.triggers = []trigger{{"tombstone_revive", t, "AFTER UPDATE OF " + ident(p.Marker), dead(p, "OLD.") + " AND " + live(p, "NEW."), ""}}
+	f.triggers = []trigger{{"tombstone_revive", t, "AFTER UPDATE OF " + ident(p.Marker), dead(p, "OLD.") + " AND " + live(p, "NEW."), "", false}}
 	return f
 }

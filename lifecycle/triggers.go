@@ -24,6 +24,7 @@ type trigger struct {
 	when       string // BEFORE or AFTER, and the events
 	condition  string // "" for always
 	deferrable string // what is said of it, "" for an ordinary trigger
+	statement  bool   // once for a statement
 }
 
 // sql writes the statements that make the function and its triggers, and that replace them.
@@ -47,8 +48,12 @@ func (f *function) sql() []string {
 		if t.condition != "" {
 			condition = "WHEN (" + t.condition + ") "
 		}
-		list = append(list, fmt.Sprintf("CREATE %sTRIGGER %s %s ON %s %sFOR EACH ROW %sEXECUTE FUNCTION %s.%s()",
-			constraint, ident(t.name), t.when, full(t.table.Name), deferrable, condition, house, ident(f.name)))
+		each := "ROW"
+		if t.statement {
+			each = "STATEMENT"
+		}
+		list = append(list, fmt.Sprintf("CREATE %sTRIGGER %s %s ON %s %sFOR EACH %s %sEXECUTE FUNCTION %s.%s()",
+			constraint, ident(t.name), t.when, full(t.table.Name), deferrable, each, condition, house, ident(f.name)))
 	}
 	return list
 }
@@ -57,7 +62,7 @@ func (f *function) sql() []string {
 func (f *function) comment() string {
 	all := f.declare + f.body
 	for _, t := range f.triggers {
-		all += fmt.Sprint(t.name, t.table.Name, t.when, t.condition, t.deferrable)
+		all += fmt.Sprint(t.name, t.table.Name, t.when, t.condition, t.deferrable, t.statement)
 	}
 	return f.about + print(all)
 }
@@ -118,7 +123,7 @@ func (d *Database) record(t *Table) *function {
 		}
 		f.body = "PERFORM FROM " + t.only() + " x WHERE " + where + " FOR UPDATE;\n" + f.body
 	}
-	f.triggers = []trigger{{"tombstone_note", t, "BEFORE UPDATE OF " + ident(t.Protected.Marker), condition, ""}}
+	f.triggers = []trigger{{"tombstone_note", t, "BEFORE UPDATE OF " + ident(t.Protected.Marker), condition, "", false}}
 	return f
 }
 
@@ -140,45 +145,4 @@ func (d *Database) group(t *Table) []*Table {
 	}
 	slices.SortFunc(group, func(a, b *Table) int { return strings.Compare(a.Name.String(), b.Name.String()) })
 	return group
-}
-
-// follow does what foreign keys say ON DELETE when a row of the table is buried, nil if none says anything.
-func follow(t *Table, keys []*ForeignKey, identity func(*Table) []string) *function {
-	var body strings.Builder
-	for _, k := range keys {
-		if k.Parent == t && k.acts() {
-			body.WriteString(k.action(identity(k.Child)))
-		}
-	}
-	if body.Len() == 0 {
-		return nil
-	}
-	return &function{
-		name: named(t.Schema, t.Relation, "follow"), body: body.String(), result: "NULL",
-		about:    "After a row of " + t.Name.String() + " is deleted: does what foreign keys to it say ON DELETE.",
-		triggers: []trigger{{"tombstone_follow", t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), ""}},
-	}
-}
-
-// deferred is the check of a key that may be left to the end of the transaction. It has the key's own name, so that SET CONSTRAINTS finds it.
-func (k *ForeignKey) deferred() *function {
-	where := k.matches("OLD.", "c.")
-	if k.Child.Protected != nil {
-		where += " AND " + live(k.Child.Protected, "c.")
-	}
-	return &function{
-		name: named(k.Child.Schema, k.Child.Relation, k.Name, "restrict"), body: k.check(where), result: "NULL",
-		about:    fmt.Sprintf("After a row of %s is deleted: no row of %s may refer to it (%s).", k.Parent.Name, k.Child.Name, k.Name),
-		triggers: []trigger{{k.Name, k.Parent, "AFTER UPDATE OF " + ident(k.Parent.Protected.Marker), burying(k.Parent), k.deferrable()}},
-	}
-}
-
-func (k *ForeignKey) deferrable() string {
-	switch {
-	case k.Deferred:
-		return "DEFERRABLE INITIALLY DEFERRED"
-	case k.Deferrable:
-		return "DEFERRABLE INITIALLY IMMEDIATE"
-	}
-	return ""
 }

@@ -155,21 +155,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	ORDER BY d.at DESC LIMIT 1
 $$;
 
--- evict moves a tombstone to the archive, because its key is used again, and with it the tombstones that refer to it. They go in one
--- statement: foreign keys are looked at when all are gone, and find nothing to follow.
-CREATE OR REPLACE FUNCTION tombstone.evict(leaf regclass, place tid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- closure lists a row and the tombstones that refer to it, and to those, and so on, and tells whether a live row refers to one of them.
+CREATE OR REPLACE FUNCTION tombstone.closure(leaf regclass, place tid, OUT leaves regclass[], OUT places tid[], OUT held boolean)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	leaves regclass[] := ARRAY[leaf];
-	places tid[] := ARRAY[place];
-	protected tombstone.tables;
 	fk record;
 	found_leaf regclass;
 	found_place tid;
 	i int := 1;
-	parts text[] := '{}';
-	before text := current_setting('tombstone.delete', true);
 BEGIN
+	leaves := ARRAY[leaf];
+	places := ARRAY[place];
+	held := false;
 	WHILE i <= cardinality(leaves) LOOP
 		FOR fk IN
 			SELECT f.conrelid::regclass AS child, f.confrelid::regclass AS parent, t.dead, (
@@ -178,10 +175,15 @@ BEGIN
 				JOIN pg_attribute pa ON pa.attrelid = f.confrelid AND pa.attnum = k.pn
 				JOIN pg_attribute ca ON ca.attrelid = f.conrelid AND ca.attnum = k.cn
 				JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace n ON n.oid = o.oprnamespace) AS matches
-			FROM pg_constraint f JOIN tombstone.tables t ON t.relation = f.conrelid
+			FROM pg_constraint f LEFT JOIN tombstone.tables t ON t.relation = f.conrelid
 			WHERE f.contype = 'f' AND f.conparentid = 0
 				AND (f.confrelid = leaves[i] OR f.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(leaves[i]) a))
 		LOOP
+			IF NOT held THEN
+				EXECUTE format('SELECT EXISTS (SELECT FROM %s x, %s p WHERE p.tableoid = $1 AND p.ctid = $2 AND %s AND NOT (%s))',
+					fk.child, fk.parent, fk.matches, coalesce(fk.dead, 'false')) INTO held USING leaves[i]::oid, places[i];
+			END IF;
+			CONTINUE WHEN fk.dead IS NULL;
 			FOR found_leaf, found_place IN EXECUTE format('SELECT x.tableoid, x.ctid FROM %s x, %s p WHERE p.tableoid = $1 AND p.ctid = $2 AND %s AND %s',
 				fk.child, fk.parent, fk.matches, fk.dead) USING leaves[i]::oid, places[i]
 			LOOP
@@ -193,22 +195,90 @@ BEGIN
 		END LOOP;
 		i := i + 1;
 	END LOOP;
+END
+$$;
+
+-- evict moves a tombstone to the archive, because its key is used again, and with it the tombstones that refer to it. They go in one
+-- statement: foreign keys are looked at when all are gone, and find nothing to follow.
+CREATE OR REPLACE FUNCTION tombstone.evict(leaf regclass, place tid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	leaves regclass[];
+	places tid[];
+	held boolean;
+	protected tombstone.tables;
+	found_leaf regclass;
+	parts text[] := '{}';
+	command text;
+	before text := current_setting('tombstone.delete', true);
+	role text := current_setting('session_replication_role');
+BEGIN
+	SELECT c.* INTO leaves, places, held FROM tombstone.closure(leaf, place) c;
 	FOR found_leaf IN SELECT DISTINCT l FROM unnest(leaves) AS l LOOP
 		SELECT t.* INTO STRICT protected FROM tombstone.tables t
 		WHERE t.relation = found_leaf OR t.relation IN (SELECT a.relid FROM pg_partition_ancestors(found_leaf) a);
 		parts := parts || format(
 			'g%s AS (DELETE FROM ONLY %s x WHERE x.ctid = ANY (ARRAY(SELECT u.p FROM unnest($1, $2) AS u (l, p) WHERE u.l = %L::regclass))'
-			' RETURNING x AS r, %s::timestamptz AS at, ARRAY[%s] AS key),'
+			' RETURNING tombstone.whole(x.*) AS r, %s::timestamptz AS at, ARRAY[%s] AS key),'
 			' i%s AS (INSERT INTO tombstone.archive (deletion, at, relation, row)'
-			' SELECT (d).id, COALESCE((d).at, g.at), %L::regclass, tombstone.whole(g.r)'
+			' SELECT (d).id, COALESCE((d).at, g.at), %L::regclass, g.r'
 			' FROM g%s g, LATERAL (SELECT tombstone.deletion_of(%L::regclass, g.at, g.key) AS d) d)',
 			cardinality(parts), found_leaf, found_leaf, CASE WHEN protected.tells THEN format('x.%I', protected.marker) ELSE 'NULL' END,
 			(SELECT string_agg(format('x.%I::text', k), ', ') FROM unnest(protected.key) AS k),
 			cardinality(parts), protected.relation, cardinality(parts), protected.relation);
 	END LOOP;
+	command := 'WITH ' || array_to_string(parts, ', ') || ' SELECT';
 	PERFORM set_config('tombstone.delete', 'purge', true);
-	EXECUTE 'WITH ' || array_to_string(parts, ', ') || ' SELECT' USING leaves, places;
+	IF held THEN
+		-- A live row refers to the key. Either the row that is about to be written has it, or what is to become of the reference is still to be
+		-- done, after the statement. Foreign keys must not be followed now: ON DELETE CASCADE would lose rows.
+		BEGIN
+			PERFORM set_config('session_replication_role', 'replica', true);
+		EXCEPTION WHEN insufficient_privilege THEN
+			RAISE foreign_key_violation USING
+				MESSAGE = format('a deleted row of "%s" has a key that is used again while other rows refer to it', leaf),
+				HINT = 'Delete and insert in statements of their own, or run tombstone prepare as a superuser.';
+		END;
+	END IF;
+	EXECUTE command USING leaves, places;
+	IF held THEN
+		PERFORM set_config('session_replication_role', role, true);
+	END IF;
 	PERFORM set_config('tombstone.delete', coalesce(before, ''), true);
+END
+$$;
+
+-- probe has the server's own foreign keys judge whether a tombstone could go: they see rows that have come since the transaction's snapshot
+-- was taken. Nothing of it stays.
+CREATE OR REPLACE FUNCTION tombstone.probe(leaf regclass, place tid, waits text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	leaves regclass[];
+	places tid[];
+	command text;
+	schema text;
+	child text;
+BEGIN
+	SELECT c.leaves, c.places INTO leaves, places FROM tombstone.closure(leaf, place) c;
+	SELECT 'WITH ' || string_agg(format('g%s AS (DELETE FROM ONLY %s x WHERE x.ctid = ANY (ARRAY(SELECT u.p FROM unnest($1, $2) AS u (l, p) WHERE u.l = %L::regclass)))',
+		l::oid, l, l), ', ') || ' SELECT' INTO command FROM (SELECT DISTINCT l FROM unnest(leaves) AS l) AS u;
+	BEGIN
+		PERFORM set_config('tombstone.delete', 'purge', true);
+		EXECUTE command USING leaves, places;
+		IF waits IS NOT NULL THEN
+			EXECUTE 'SET CONSTRAINTS ' || waits || ' IMMEDIATE';
+		END IF;
+		RAISE EXCEPTION USING ERRCODE = 'TOMB0';
+	EXCEPTION
+		WHEN SQLSTATE 'TOMB0' THEN
+			NULL;
+		WHEN foreign_key_violation THEN
+			GET STACKED DIAGNOSTICS child = TABLE_NAME, schema = SCHEMA_NAME;
+			IF NOT EXISTS (SELECT FROM tombstone.tables t WHERE t.relation = to_regclass(format('%I.%I', schema, child))) THEN
+				RAISE; -- it has no tombstones: the row is a live one
+			END IF;
+			RAISE serialization_failure USING MESSAGE = 'could not serialize access due to concurrent update';
+	END;
 END
 $$;
 
