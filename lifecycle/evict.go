@@ -96,13 +96,13 @@ func (d *Database) register(t *Table, identity []string) Step {
 	for i, name := range identity {
 		list[i] = literal(name)
 	}
-	said := strings.Join([]string{p.Marker, map[bool]string{true: "t", false: "f"}[tells(p)], dead(p, "x."), revive(p), "{" + strings.Join(identity, ",") + "}"}, "|")
+	said := strings.Join([]string{p.Marker, map[bool]string{true: "t", false: "f"}[tells(p)], dead(p, "x."), alive(p), "{" + strings.Join(identity, ",") + "}"}, "|")
 	return Step{
 		Done:   d.rows[t.OID] == said,
 		Object: "table " + t.Name.String(), Why: "What undo, restore and purge have to know of the table.",
-		SQL: []string{fmt.Sprintf(`INSERT INTO tombstone.tables (relation, marker, tells, dead, revive, key)
-VALUES (%s::pg_catalog.regclass, %s, %t, %s, %s, ARRAY[%s]::pg_catalog.name[])
-ON CONFLICT (relation) DO UPDATE SET marker = excluded.marker, tells = excluded.tells, dead = excluded.dead, revive = excluded.revive, key = excluded.key`,
-			literal(full(t.Name)), literal(p.Marker), tells(p), literal(dead(p, "x.")), literal(revive(p)), strings.Join(list, ", "))},
+		SQL: []string{fmt.Sprintf(`INSERT INTO tombstone.tables (relation, marker, tells, dead, alive, key)
+VALUES (%s::pg_catalog.regclass, %s, %t, %s, %s::pg_catalog.jsonb, ARRAY[%s]::pg_catalog.name[])
+ON CONFLICT (relation) DO UPDATE SET marker = excluded.marker, tells = excluded.tells, dead = excluded.dead, alive = excluded.alive, key = excluded.key`,
+			literal(full(t.Name)), literal(p.Marker), tells(p), literal(dead(p, "x.")), literal(alive(p)), strings.Join(list, ", "))},
 	}
 }

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -12,13 +11,14 @@ import (
 
 // Deletion is one transaction that deleted rows.
 type Deletion struct {
-	ID     uint64    `json:"id"` // pg_current_xact_id()
-	At     time.Time `json:"at"`
-	Role   string    `json:"role"`
-	Actor  string    `json:"actor"`
-	Reason string    `json:"reason"`
-	Client string    `json:"client"` // address and port
-	Tables []Count   `json:"tables"` // what of it is still deleted
+	ID          uint64    `json:"id"` // pg_current_xact_id()
+	At          time.Time `json:"at"`
+	Role        string    `json:"role"`
+	Actor       string    `json:"actor"`
+	Reason      string    `json:"reason"`
+	Application string    `json:"application"` // application_name
+	Client      string    `json:"client"`      // address and port
+	Tables      []Count   `json:"tables"`      // what of it is still deleted
 }
 
 // Count is how many rows of a table.
@@ -49,7 +49,7 @@ func History(ctx context.Context, conn *pgx.Conn, f Filter) ([]Deletion, error) 
 		return nil, ErrUnprepared
 	}
 	rows, err := conn.Query(ctx, `
-SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.client, ''),
+SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.application_name, ''), COALESCE(d.client, ''),
 	ARRAY(SELECT n.nspname || '.' || r.relname FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY 1),
 	ARRAY(SELECT c.count FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname)
 FROM tombstone.deletions d
@@ -63,7 +63,7 @@ ORDER BY d.at DESC, d.id DESC LIMIT $5`, f.Table, f.Since, f.Role, strconv.Forma
 	var id int64
 	var names []string
 	var counts []int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &d.At, &d.Role, &d.Actor, &d.Reason, &d.Client, &names, &counts}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &d.At, &d.Role, &d.Actor, &d.Reason, &d.Application, &d.Client, &names, &counts}, func() error {
 		one := d
 		one.ID, one.At, one.Tables = uint64(id), d.At.UTC(), []Count{}
 		for i, name := range names {
@@ -80,30 +80,4 @@ func (f *Filter) limit() any {
 		return nil
 	}
 	return f.Limit
-}
-
-// Undo restores all that a deletion took, or nothing. In a dry run nothing is restored, but everything is tried.
-func Undo(ctx context.Context, conn *pgx.Conn, id uint64, dry bool) (restored []Count, err error) {
-	list, err := History(ctx, conn, Filter{ID: id})
-	switch {
-	case err != nil:
-		return nil, err
-	case len(list) == 0:
-		return nil, fmt.Errorf("there is no deletion %d; tombstone history lists them", id)
-	case len(list) > 1:
-		return nil, fmt.Errorf("there are %d deletions with the number %d, of different clusters", len(list), id)
-	}
-	tx, err := conn.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
-	rows, err := tx.Query(ctx, "SELECT u.relation::text, u.count FROM tombstone.deletions d, tombstone.undo(d) u WHERE d.id = $1::text::xid8", strconv.FormatUint(id, 10))
-	if err != nil {
-		return nil, err
-	}
-	if restored, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Count]); err != nil || dry {
-		return restored, err
-	}
-	return restored, tx.Commit(ctx)
 }

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,4 +40,26 @@ func texts(alias string, columns []string) string {
 		list[i] = alias + ident(name) + "::pg_catalog.text"
 	}
 	return "ARRAY[" + strings.Join(list, ", ") + "]"
+}
+
+// hasKey writes that a row is the one that an array of texts tells, so that an index finds it if there is one.
+func (d *Database) hasKey(t *Table, alias, key string) string {
+	if t.Primary == nil {
+		return texts(alias, d.identity(t)) + " OPERATOR(pg_catalog.=) " + key
+	}
+	list := make([]string, len(t.Primary.Columns))
+	for i, name := range t.Primary.Columns {
+		list[i] = fmt.Sprintf("%s%s %s (%s)[%d]::%s", alias, ident(name), t.Primary.Equal[i], key, i+1, t.typeOf(name))
+	}
+	return strings.Join(list, " AND ")
+}
+
+// typeOf is the type of a column.
+func (t *Table) typeOf(name string) string {
+	for _, c := range t.Columns {
+		if c.Name == name {
+			return c.Type
+		}
+	}
+	return ""
 }

@@ -1,6 +1,9 @@
 package lifecycle
 
 import (
+	"cmp"
+	"encoding/json"
+	"slices"
 	"strings"
 
 	"tombstone/policy"
@@ -60,14 +63,43 @@ func stamp(t *policy.Table) string {
 	return words
 }
 
-// revive writes what a row is given that is restored.
-func revive(t *policy.Table) string {
+// revival lists what makes a row live: columns, and what they are set to.
+func revival(t *policy.Table) (columns, values []string) {
 	value := map[policy.LiveValue]string{policy.Null: "NULL", policy.False: "false", policy.Zero: "0", policy.Infinity: "'infinity'"}[t.Live.Value]
-	words := ident(t.Marker) + " = " + value
+	columns, values = []string{t.Marker}, []string{value}
 	for _, a := range t.Audit {
-		words += ", " + ident(a.Column) + " = NULL"
+		columns, values = append(columns, a.Column), append(values, "NULL")
 	}
-	return words
+	return columns, values
+}
+
+// revive writes what UPDATE sets in a row that is restored.
+func revive(t *policy.Table) string {
+	columns, values := revival(t)
+	set := make([]string, len(columns))
+	for i := range columns {
+		set[i] = ident(columns[i]) + " = " + values[i]
+	}
+	return strings.Join(set, ", ")
+}
+
+// alive writes the same as a JSON object, in the way jsonb prints it.
+func alive(t *policy.Table) string {
+	columns, values := revival(t)
+	order := make([]int, len(columns))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { // jsonb: the shorter key first
+		return cmp.Or(cmp.Compare(len(columns[a]), len(columns[b])), strings.Compare(columns[a], columns[b]))
+	})
+	pairs := make([]string, len(columns))
+	for i, at := range order {
+		key, _ := json.Marshal(columns[at])
+		value, _ := json.Marshal(values[at])
+		pairs[i] = string(key) + ": " + string(value)
+	}
+	return "{" + strings.Join(pairs, ", ") + "}"
 }
 
 // tells reports whether the marker of a tombstone tells its deletion: it has the time of the transaction, to the microsecond.

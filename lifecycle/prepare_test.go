@@ -114,6 +114,16 @@ func twins(t testing.TB, name, schema string) (hard, soft *twin) {
 	return hard, soft
 }
 
+// database reads the twin anew.
+func (x *twin) database(t testing.TB) *Database {
+	t.Helper()
+	d, err := Read(within(t), x.Conn, policyOf(t, "tables: [{name: \"*.*\"}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // do runs a statement as a client would and returns what it is told.
 func (x *twin) do(t testing.TB, sql string) string {
 	t.Helper()

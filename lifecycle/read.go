@@ -197,7 +197,7 @@ ORDER BY 1, 2, 3`, house)
 	if err := r.tx.QueryRow(ctx, "SELECT to_regclass('tombstone.tables') IS NOT NULL").Scan(&there); err != nil || !there {
 		return err
 	}
-	rows, err = r.tx.Query(ctx, "SELECT relation::oid, concat_ws('|', marker, tells, dead, revive, key::text[]) FROM tombstone.tables")
+	rows, err = r.tx.Query(ctx, "SELECT relation::oid, concat_ws('|', marker, tells, dead, alive, key::text[]) FROM tombstone.tables")
 	if err != nil {
 		return err
 	}

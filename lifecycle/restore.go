@@ -1,63 +1,292 @@
 package lifecycle
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"tombstone/policy/catalog"
 )
 
-// revived does what has to be done when a tombstone becomes live again: what the same deletion took because of it comes back, and nothing that
-// was deleted before or after.
-func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *function {
-	f := &function{
-		name: named(t.Schema, t.Relation, "revive"), result: "NULL", declare: "d tombstone.deletions;\n",
-		about: "After a row of " + t.Name.String() + " is restored: restores what the same deletion took with it.",
+// Restoration is what was restored, or would be.
+type Restoration struct {
+	Restored []Count `json:"restored"` // rows by table, those that came back with others too
+	Links    int64   `json:"links"`    // references that ON DELETE had cut, and that are there again
+
+	// What is in the way. Nothing is restored then.
+	Collisions []Collision `json:"collisions"`
+	// References that stay cut, since the rows that had them have changed.
+	Changed []Collision `json:"changed"`
+}
+
+// Collision is a row that cannot be restored, or not as it was.
+type Collision struct {
+	Table string `json:"table"`
+	Key   string `json:"key"` // the row, such as (id)=(1)
+	Why   string `json:"why"`
+}
+
+func (c Collision) String() string { return c.Table + " " + c.Key + ": " + c.Why }
+
+// CollisionError is the error of a restoration that something is in the way of.
+type CollisionError struct{ Collisions []Collision }
+
+func (e *CollisionError) Error() string {
+	const most = 20
+	lines := make([]string, 0, most+1)
+	for i, c := range e.Collisions {
+		if i == most {
+			lines = append(lines, fmt.Sprintf("and %d more", len(e.Collisions)-most))
+			break
+		}
+		lines = append(lines, c.String())
 	}
-	p := t.Protected
-	relation := literal(full(t.Name)) + "::pg_catalog.regclass"
-	key := texts("NEW.", identity(t))
-	var body strings.Builder
-	fmt.Fprintf(&body, "d := tombstone.deletion_of(%s, %s, %s);\n", relation, strings.Replace(instant(p), "NEW.", "OLD.", 1), key)
-	body.WriteString("IF d.id IS NULL THEN\n\tRETURN NULL; -- from before there was a record\nEND IF;\n")
-	fmt.Fprintf(&body, "DELETE FROM tombstone.keyed k WHERE k.relation OPERATOR(pg_catalog.=) %s AND k.key OPERATOR(pg_catalog.=) %s;\n", relation, key)
-	for _, k := range keys {
-		if k.Parent != t {
+	return "nothing was restored:\n  " + strings.Join(lines, "\n  ")
+}
+
+// restorer is one restoration under way, in one transaction.
+type restorer struct {
+	*Database
+	tx pgx.Tx
+	r  *Restoration
+}
+
+// Undo restores all that a deletion took, or nothing: then the error is a *CollisionError, or the server's. In a dry run everything is tried
+// and nothing is restored; what would collide is in the result.
+func Undo(ctx context.Context, conn *pgx.Conn, d *Database, id uint64, dry bool) (*Restoration, error) {
+	list, err := History(ctx, conn, Filter{ID: id})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(list) == 0:
+		return nil, ErrNoDeletion
+	case len(list) > 1:
+		return nil, fmt.Errorf("there are %d deletions with the number %d, of different clusters", len(list), id)
+	}
+	return d.restore(ctx, conn, dry, func(ctx context.Context, r *restorer) error { return r.deletion(ctx, id) })
+}
+
+// Restore restores the deleted rows of a table that meet a condition, an SQL expression on its columns, and what the same deletion took with
+// them: all, or nothing as Undo does. A key that has been deleted more than once is restored as it was the last time.
+func Restore(ctx context.Context, conn *pgx.Conn, d *Database, table *Table, where string, dry bool) (*Restoration, error) {
+	return d.restore(ctx, conn, dry, func(ctx context.Context, r *restorer) error { return r.matching(ctx, table, where) })
+}
+
+// restore collects rows, looks what is in their way, and brings them back.
+func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collect func(context.Context, *restorer) error) (*Restoration, error) {
+	if !d.has("tombstone.evict(leaf regclass, place tid)") {
+		return nil, ErrUnprepared
+	}
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	r := &restorer{d, tx, &Restoration{Restored: []Count{}, Collisions: []Collision{}, Changed: []Collision{}}}
+	err = r.exec(ctx, `SET LOCAL search_path = pg_catalog, pg_temp`,
+		`CREATE TEMP TABLE restoring (relation oid NOT NULL, leaf oid, place tid, archived bigint, key text[] NOT NULL, deletion xid8, at timestamptz) ON COMMIT DROP`)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{
+		func(ctx context.Context) error { return collect(ctx, r) },
+		r.takeAlong, r.count, r.collisions,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.r.Collisions) > 0 {
+		if dry {
+			return r.r, nil
+		}
+		return nil, &CollisionError{r.r.Collisions}
+	}
+	if err := r.bringBack(ctx); err != nil || dry {
+		return r.r, err
+	}
+	return r.r, tx.Commit(ctx)
+}
+
+func (r *restorer) exec(ctx context.Context, statements ...string) error {
+	for _, sql := range statements {
+		if _, err := r.tx.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deletion collects all rows of a deletion.
+func (r *restorer) deletion(ctx context.Context, id uint64) error {
+	number := literal(strconv.FormatUint(id, 10))
+	for _, t := range r.known() {
+		if t.Protected == nil {
 			continue
 		}
-		child := literal(full(k.Child.Name)) + "::pg_catalog.regclass"
-		childKey := texts("c.", identity(k.Child))
-		switch {
-		case k.OnDelete == 'c' && k.Child.Protected != nil:
-			c := k.Child.Protected
-			same := fmt.Sprintf("EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation OPERATOR(pg_catalog.=) %s AND k.key OPERATOR(pg_catalog.=) %s AND k.deletion OPERATOR(pg_catalog.=) d.id AND k.at OPERATOR(pg_catalog.=) d.at)", child, childKey)
-			if tells(c) {
-				same = fmt.Sprintf("(%s OR d.exact AND c.%s OPERATOR(pg_catalog.=) d.at AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation OPERATOR(pg_catalog.=) %s AND k.key OPERATOR(pg_catalog.=) %s))",
-					same, ident(c.Marker), child, childKey)
-			}
-			fmt.Fprintf(&body, "-- %s of %s\nUPDATE %s c SET %s\nWHERE %s AND %s AND %s;\n", k.Name, k.Child.Name, k.Child.only(), revive(c), k.matches("NEW.", "c."), dead(c, "c."), same)
-		case k.OnDelete == 'c':
-			match := make([]string, len(k.Columns))
-			for i, name := range k.Columns {
-				match[i] = fmt.Sprintf("(a.row OPERATOR(pg_catalog.->>) %s) OPERATOR(pg_catalog.=) NEW.%s::pg_catalog.text", literal(name), ident(k.Refs[i]))
-			}
-			fmt.Fprintf(&body, "-- %s of %s\nPERFORM tombstone.unarchive(ARRAY(SELECT a.id FROM tombstone.archive a WHERE a.deletion OPERATOR(pg_catalog.=) d.id AND a.at OPERATOR(pg_catalog.=) d.at AND a.relation OPERATOR(pg_catalog.=) %s AND %s));\n",
-				k.Name, k.Child.Name, child, strings.Join(match, " AND "))
-		case k.OnDelete == 'n', k.OnDelete == 'd':
-			set := make([]string, len(k.SetColumns))
-			was := make([]string, len(k.SetColumns))
-			for i, name := range k.SetColumns {
-				set[i] = ident(name) + " = NEW." + ident(k.refOf(name))
-				was[i] = k.refOf(name)
-			}
-			fmt.Fprintf(&body, `-- %s of %s
-WITH mended AS (
-	DELETE FROM tombstone.severed s WHERE s.deletion OPERATOR(pg_catalog.=) d.id AND s.at OPERATOR(pg_catalog.=) d.at
-		AND s.relation OPERATOR(pg_catalog.=) %s AND s.constraint_name OPERATOR(pg_catalog.=) %s AND s.was OPERATOR(pg_catalog.=) %s RETURNING s.key, s.became)
-UPDATE %s c SET %s FROM mended m
-WHERE m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(pg_catalog.=) %s;
-`, k.Name, k.Child.Name, child, literal(k.Name), texts("NEW.", was), k.Child.only(), strings.Join(set, ", "), childKey, texts("c.", k.SetColumns))
+		var where string
+		err := r.tx.QueryRow(ctx, `SELECT tombstone.rows_of(d, t) FROM tombstone.deletions d, tombstone.tables t
+WHERE d.id = `+number+`::xid8 AND t.relation = $1::oid AND t.relation = ANY (d.tables)`, t.OID).Scan(&where)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.collect(ctx, t, where); err != nil {
+			return err
 		}
 	}
-	f.body = body.String()
-	f.triggers = []trigger{{"tombstone_revive", t, "AFTER UPDATE OF " + ident(p.Marker), dead(p, "OLD.") + " AND " + live(p, "NEW."), "", false}}
-	return f
+	for _, t := range r.known() {
+		if err := r.collectArchived(ctx, t, fmt.Sprintf(`"tombstone deletion" = %s::xid8`, number)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matching collects the deleted rows of a table that meet a condition.
+func (r *restorer) matching(ctx context.Context, t *Table, where string) error {
+	// A condition is a person's, who does not write schemas before operators.
+	if err := r.exec(ctx, `SET LOCAL search_path = pg_catalog, `+ident(t.Schema)+`, public, pg_temp`); err != nil {
+		return err
+	}
+	if err := r.collect(ctx, t, dead(t.Protected, "x.")+" AND ("+where+"\n)"); err != nil {
+		return fmt.Errorf("--where: %w", err)
+	}
+	if err := r.collectArchived(ctx, t, dead(t.Protected, "x.")+" AND ("+where+"\n)"); err != nil {
+		return fmt.Errorf("--where: %w", err)
+	}
+	return r.exec(ctx, `SET LOCAL search_path = pg_catalog, pg_temp`, `DELETE FROM pg_temp.restoring r USING pg_temp.restoring s
+WHERE r.relation = s.relation AND r.key = s.key AND (r.at, COALESCE(r.archived, 9223372036854775807)) < (s.at, COALESCE(s.archived, 9223372036854775807))`)
+}
+
+// collect takes in rows of a table that meet a condition on x, and locks them.
+func (r *restorer) collect(ctx context.Context, t *Table, where string) error {
+	key := texts("x.", r.identity(t))
+	return r.exec(ctx, fmt.Sprintf(`INSERT INTO pg_temp.restoring SELECT %[1]s, x.leaf, x.place, NULL, x.key, (x.d).id, (x.d).at
+FROM (SELECT x.tableoid AS leaf, x.ctid AS place, %[2]s AS key, tombstone.deletion_of(%[1]s, %[3]s, %[2]s) AS d FROM %[4]s x WHERE %[5]s FOR UPDATE) x
+WHERE NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.leaf = x.leaf AND r.place = x.place)`,
+		regclass(t), key, strings.Replace(instant(t.Protected), "NEW.", "x.", 1), t.only(), where))
+}
+
+// collectArchived takes in rows of a table that are in the archive and meet a condition on x.
+func (r *restorer) collectArchived(ctx context.Context, t *Table, where string) error {
+	return r.exec(ctx, fmt.Sprintf(`INSERT INTO pg_temp.restoring SELECT %[1]s, NULL, NULL, x."tombstone archive", %[2]s, x."tombstone deletion", x."tombstone at"
+FROM (SELECT a.id AS "tombstone archive", a.deletion AS "tombstone deletion", a.at AS "tombstone at", p.* FROM tombstone.archive a, LATERAL jsonb_populate_record(NULL::%[3]s, a.row) p
+	WHERE a.relation = %[1]s) x
+WHERE %[4]s AND NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.archived = x."tombstone archive")`,
+		regclass(t), texts("x.", r.identity(t)), full(t.Name), where))
+}
+
+// takeAlong takes in what the same deletion took because of rows that are taken in.
+func (r *restorer) takeAlong(ctx context.Context) error {
+	for {
+		before, err := r.size(ctx)
+		if err != nil {
+			return err
+		}
+		for _, k := range r.Keys {
+			if k.OnDelete != 'c' || k.Parent.Protected == nil {
+				continue
+			}
+			of := fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND p.\"tombstone deletion\" = %%s AND p.\"tombstone at\" = %%s)", r.taken(k.Parent), k.matches("p.", "x."))
+			if k.Child.Protected != nil {
+				d := fmt.Sprintf("(tombstone.deletion_of(%s, %s, %s))", regclass(k.Child), strings.Replace(instant(k.Child.Protected), "NEW.", "x.", 1), texts("x.", r.identity(k.Child)))
+				if err := r.collect(ctx, k.Child, dead(k.Child.Protected, "x.")+" AND "+fmt.Sprintf(of, d+".id", d+".at")); err != nil {
+					return err
+				}
+			}
+			if err := r.collectArchived(ctx, k.Child, fmt.Sprintf(of, `x."tombstone deletion"`, `x."tombstone at"`)); err != nil {
+				return err
+			}
+		}
+		if after, err := r.size(ctx); err != nil || after == before {
+			return err
+		}
+	}
+}
+
+func (r *restorer) size(ctx context.Context) (n int64, err error) {
+	err = r.tx.QueryRow(ctx, "SELECT count(*) FROM pg_temp.restoring").Scan(&n)
+	return n, err
+}
+
+// count counts what is taken in.
+func (r *restorer) count(ctx context.Context) error {
+	rows, err := r.tx.Query(ctx, `SELECT n.nspname || '.' || c.relname, count(*) FROM pg_temp.restoring r JOIN pg_class c ON c.oid = r.relation
+JOIN pg_namespace n ON n.oid = c.relnamespace GROUP BY 1 ORDER BY 1`)
+	if err != nil {
+		return err
+	}
+	r.r.Restored, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Count])
+	return err
+}
+
+// known lists the tables that may have rows to restore, by name.
+func (d *Database) known() []*Table {
+	list := d.Protected()
+	for _, k := range d.Keys {
+		if k.Child.Protected == nil && !slices.Contains(list, k.Child) {
+			list = append(list, k.Child)
+		}
+	}
+	return list
+}
+
+// taken writes the rows of a table that are taken in, as they will be once restored, with the deletion that each is of.
+func (r *restorer) taken(t *Table) string {
+	var columns, values []string
+	if t.Protected != nil {
+		columns, values = revival(t.Protected)
+	}
+	list := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		list[i] = "x." + ident(c.Name)
+		if at := slices.Index(columns, c.Name); at >= 0 {
+			list[i] = fmt.Sprintf("(%s)::%s AS %s", values[at], c.Type, ident(c.Name))
+		}
+	}
+	extra := `, r.key AS "tombstone key", r.deletion AS "tombstone deletion", r.at AS "tombstone at"`
+	return fmt.Sprintf(`(SELECT %[1]s%[2]s FROM %[3]s x JOIN pg_temp.restoring r ON r.leaf = x.tableoid AND r.place = x.ctid
+UNION ALL SELECT %[1]s%[2]s FROM pg_temp.restoring r JOIN tombstone.archive a ON a.id = r.archived AND r.relation = %[4]s, LATERAL jsonb_populate_record(NULL::%[5]s, a.row) x)`,
+		strings.Join(list, ", "), extra, t.only(), regclass(t), full(t.Name))
+}
+
+// Find returns a table by a name as people write it: with its schema, or without if it is in public or no other has the name.
+func (d *Database) Find(name string) (*Table, error) {
+	var found []*Table
+	for _, t := range d.Protected() {
+		if name == t.Name.String() || name == full(t.Name) || name == plain(t.Schema)+"."+plain(t.Relation) || t.Name == (catalog.Name{Schema: "public", Relation: name}) {
+			return t, nil
+		}
+		if name == t.Relation {
+			found = append(found, t)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, fmt.Errorf("the policy protects no table %s of this database", name)
+	}
+	return nil, fmt.Errorf("there is a table %s in several schemas; write e.g. %s", name, found[0].Name)
+}
+
+// Key writes the condition that a row has a key, one value for each column of the table's identity.
+func (d *Database) Key(t *Table, values []string) (string, error) {
+	columns := d.identity(t)
+	if len(columns) != len(values) {
+		return "", fmt.Errorf("the key of %s is (%s): write %d value(s), separated by commas, or --where", t.Name, strings.Join(columns, ", "), len(columns))
+	}
+	list := make([]string, len(columns))
+	for i, name := range columns {
+		list[i] = fmt.Sprintf("x.%s = %s::%s", ident(name), literal(values[i]), t.typeOf(name))
+	}
+	return strings.Join(list, " AND "), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tombstone/config"
+	"tombstone/lifecycle"
 	"tombstone/policy"
 )
 
@@ -56,4 +57,37 @@ func (w where) connect(ctx context.Context) (*pgx.Conn, *policy.Policy, error) {
 		return nil, nil, err
 	}
 	return conn, policy.New(c.Tables, c.Bodies), nil
+}
+
+// on logs in to the database and runs a command there.
+func (w where) on(ctx context.Context, s stdio, run func(conn *pgx.Conn, p *policy.Policy) error) error {
+	conn, p, err := w.connect(ctx)
+	if err != nil {
+		return plainly(s, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return run(conn, p)
+}
+
+// read does the same, with what the policy concerns of the database.
+func (w where) read(ctx context.Context, s stdio, run func(conn *pgx.Conn, d *lifecycle.Database) error) error {
+	return w.on(ctx, s, func(conn *pgx.Conn, p *policy.Policy) error {
+		d, err := lifecycle.Read(ctx, conn, p)
+		if err != nil {
+			return err
+		}
+		return run(conn, d)
+	})
+}
+
+// parse reads the options of a command that has so many arguments behind them.
+func (w where) parse(s stdio, f *flag.FlagSet, args []string, arguments int) error {
+	if err := parse(s, f, args); err != nil {
+		return err
+	}
+	if *w.file == "" || f.NArg() != arguments {
+		f.Usage()
+		return errUsage
+	}
+	return nil
 }

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tombstone/lifecycle"
+	"tombstone/policy"
 )
 
 func history(ctx context.Context, s stdio, args []string) error {
@@ -22,70 +24,29 @@ func history(ctx context.Context, s stdio, args []string) error {
 	f.IntVar(&filter.Limit, "limit", 100, "the newest `N` only; 0 for all")
 	since := f.String("since", "", "only those since `TIME`: 2006-01-02, 2006-01-02T15:04:05Z, or so long ago, such as 24h")
 	asJSON := f.Bool("json", false, "print an array of JSON objects instead")
-	if err := parse(s, f, args); err != nil {
+	if err := w.parse(s, f, args, 0); err != nil {
 		return err
-	}
-	if *w.file == "" || f.NArg() > 0 {
-		f.Usage()
-		return errUsage
 	}
 	var err error
 	if filter.Since, err = parseSince(*since, time.Now()); err != nil {
 		fmt.Fprintf(s.err, "tombstone history: --since: %v\n", err)
 		return errUsage
 	}
-	conn, _, err := w.connect(ctx)
-	if err != nil {
-		return plainly(s, err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	list, err := lifecycle.History(ctx, conn, filter)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return encode(s.out, list)
-	}
-	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tAT\tROLE\tACTOR\tROWS\tREASON")
-	for _, d := range list {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.At.Format(time.RFC3339), d.Role, d.Actor, counted(d.Tables), d.Reason)
-	}
-	return t.Flush()
-}
-
-func undo(ctx context.Context, s stdio, args []string) error {
-	f := flags(s, "undo", "--config FILE [--dsn URL] [--dry-run] [--json] ID",
-		"Restores everything that one deletion took, or nothing if that cannot be: a key has been used again, or a row that one of them refers to stays deleted.")
-	w := whereFlags(f)
-	dry := f.Bool("dry-run", false, "try it, and restore nothing")
-	asJSON := f.Bool("json", false, "print JSON instead")
-	if err := parse(s, f, args); err != nil {
-		return err
-	}
-	id, err := strconv.ParseUint(f.Arg(0), 10, 63)
-	if *w.file == "" || f.NArg() != 1 || err != nil {
-		f.Usage()
-		return errUsage
-	}
-	conn, _, err := w.connect(ctx)
-	if err != nil {
-		return plainly(s, err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	restored, err := lifecycle.Undo(ctx, conn, id, *dry)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return encode(s.out, map[string]any{"id": id, "dry_run": *dry, "restored": restored})
-	}
-	verb := "restored"
-	if *dry {
-		verb = "would be restored"
-	}
-	_, err = fmt.Fprintf(s.out, "%s: %s\n", verb, counted(restored))
-	return err
+	return w.on(ctx, s, func(conn *pgx.Conn, _ *policy.Policy) error {
+		list, err := lifecycle.History(ctx, conn, filter)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return encode(s.out, list)
+		}
+		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "ID\tAT\tROLE\tACTOR\tROWS\tREASON")
+		for _, d := range list {
+			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.At.Format(time.RFC3339), d.Role, d.Actor, counted(d.Tables), d.Reason)
+		}
+		return t.Flush()
+	})
 }
 
 // counted writes how many rows of which tables.

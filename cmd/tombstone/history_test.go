@@ -105,18 +105,53 @@ INSERT INTO orders VALUES (10, 1), (11, 1), (20, 2);`
 		t.Fatalf("%+v %v", list, err)
 	}
 	id := fmt.Sprint(list[0].ID)
-	if got := call(1, "undo", id); !strings.Contains(got, "users_email_key") || rows() != "2 1" {
+	if got := call(1, "undo", id); !strings.Contains(got, "public.users (id)=(1): (email) is taken by the row (id)=(3)") || rows() != "2 1" {
 		t.Errorf("the address is taken: %s, then %s", got, rows())
 	}
 	if _, err := conn.Exec(ctx, "DELETE FROM users WHERE id = 3"); err != nil {
 		t.Fatal(err)
 	}
-	if got := call(0, "undo", "--dry-run", id); got != "would be restored: 2 orders, 1 users\n" && !strings.Contains(got, "2 public.orders") || rows() != "1 1" {
+	if got := call(0, "undo", "--dry-run", id); got != "would be restored: 2 public.orders, 1 public.users\n" || rows() != "1 1" {
 		t.Errorf("%s, then %s", got, rows())
 	}
 	if got := call(0, "undo", id); !strings.Contains(got, "restored: 2") || rows() != "2 3" {
 		t.Errorf("%s, then %s", got, rows())
 	}
+	var shown lifecycle.Shown
+	if err := json.Unmarshal([]byte(call(0, "show", "--json", fmt.Sprint(list[0].ID))), &shown); err != nil || len(shown.Rows) != 0 {
+		t.Errorf("what was undone is still shown: %+v %v", shown, err)
+	}
+	for _, sql := range []string{"DELETE FROM orders WHERE id = 10", "DELETE FROM users WHERE id = 1"} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := json.Unmarshal([]byte(call(0, "history", "--json")), &list); err != nil || len(list) != 4 {
+		t.Fatalf("%+v %v", list, err)
+	}
+	if got := call(0, "show", fmt.Sprint(list[0].ID)); !strings.Contains(got, "program  shop") || !strings.Contains(got, "public.orders\n  deleted_at: ") || !strings.Contains(got, "  id: 11\n  user_id: 1\n") {
+		t.Error(got)
+	}
+	if got := call(1, "restore", "public.orders", "--key", "11"); !strings.Contains(got, "refers to (id)=(1) of public.users, which is deleted (deletion "+fmt.Sprint(list[0].ID)+")") {
+		t.Error(got)
+	}
+	if got := call(0, "restore", "--dry-run", "--where", "email = 'a@example.org' AND id = 1", "users"); got != "would be restored: 1 public.orders, 1 public.users\n" || rows() != "1 1" {
+		t.Errorf("%s, then %s", got, rows())
+	}
+	if got := call(0, "restore", "users", "--key", "1"); got != "restored: 1 public.orders, 1 public.users\n" || rows() != "2 2" {
+		t.Errorf("%s, then %s", got, rows())
+	}
+	var restored lifecycle.Restoration
+	if got := call(0, "restore", "orders", "--key", "10", "--json"); json.Unmarshal([]byte(got), &restored) != nil || len(restored.Restored) != 1 || rows() != "2 3" {
+		t.Errorf("%s, then %s", got, rows())
+	}
+	call(2, "restore", "orders")
+	call(2, "restore", "orders", "--key", "1", "--where", "true")
+	call(1, "restore", "nothing", "--key", "1")
+	call(1, "restore", "orders", "--key", "1,2")
+	call(1, "restore", "orders", "--where", "no_such_column = 1")
+	call(1, "show", "12345678")
+	call(2, "undo", "many")
 	call(0, "prepare", "--remove")
 	call(1, "prepare", "--check")
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -38,6 +39,8 @@ var commands = []command{
 	{"demo", "show it at work on a throwaway PostgreSQL, then serve", demo},
 	{"prepare", "give the database what it needs to keep the policy by itself", prepare},
 	{"history", "list what was deleted", history},
+	{"show", "show one deletion and its rows", show},
+	{"restore", "restore deleted rows, and what went with them", restore},
 	{"undo", "restore all that one deletion took", undo},
 	{"rewrite", "print what the proxy would send for a statement", rewriteSQL},
 	{"health", "ask a running proxy whether it is well, for container health checks", health},
@@ -110,6 +113,31 @@ func flags(s stdio, name, args, about string) *flag.FlagSet {
 		f.PrintDefaults()
 	}
 	return f
+}
+
+// options puts the arguments of a command behind its options, since people write them in any order.
+func options(f *flag.FlagSet, args []string) []string {
+	var first, rest []string
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		switch name := strings.TrimLeft(a, "-"); {
+		case a == "--":
+			return append(append(append(first, "--"), rest...), args[i+1:]...)
+		case len(a) < 2 || a[0] != '-' || a[1] >= '0' && a[1] <= '9':
+			rest = append(rest, a)
+		default:
+			first = append(first, a)
+			o := f.Lookup(name)
+			if o == nil || strings.Contains(name, "=") {
+				continue
+			}
+			if b, ok := o.Value.(interface{ IsBoolFlag() bool }); (!ok || !b.IsBoolFlag()) && i+1 < len(args) {
+				i++
+				first = append(first, args[i])
+			}
+		}
+	}
+	return append(first, rest...)
 }
 
 // parse reads a command's options. Help goes to standard output, since it was

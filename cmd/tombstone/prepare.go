@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"tombstone/lifecycle"
 )
 
@@ -17,52 +19,41 @@ the tables, or as a superuser.`)
 	apply := f.Bool("apply", false, "run what is missing, and show it; after a failure, run it again and it goes on")
 	check := f.Bool("check", false, "list what is missing, and exit with status 1 if anything is")
 	remove := f.Bool("remove", false, "take out the functions and triggers; deleted rows and the record of deletions stay")
-	if err := parse(s, f, args); err != nil {
+	if err := w.parse(s, f, args, 0); err != nil {
 		return err
-	}
-	if *w.file == "" || f.NArg() > 0 {
-		f.Usage()
-		return errUsage
 	}
 	if *apply && *check || *apply && *remove || *check && *remove {
 		fmt.Fprintln(s.err, "tombstone prepare: --apply, --check and --remove are one or the other")
 		return errUsage
 	}
-	conn, p, err := w.connect(ctx)
-	if err != nil {
-		return plainly(s, err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	d, err := lifecycle.Read(ctx, conn, p)
-	if err != nil {
-		return err
-	}
-	script := lifecycle.Prepare(d)
-	switch {
-	case *check:
-		missing := script.Missing()
-		for _, step := range missing {
-			fmt.Fprintf(s.out, "%s: %s\n", step.Object, step.Why)
-		}
-		if len(missing) > 0 {
-			fmt.Fprintf(s.err, "%d of %d steps are missing; tombstone prepare --apply takes them\n", len(missing), len(script))
-			return errSilent
-		}
-		_, err = fmt.Fprintln(s.out, "nothing is missing")
-		return err
-	case *remove:
-		return lifecycle.Remove(d).Apply(ctx, conn, s.out)
-	case *apply:
-		missing := script.Missing()
-		if len(missing) == 0 {
-			_, err = fmt.Fprintln(s.out, "nothing is missing")
+	return w.read(ctx, s, func(conn *pgx.Conn, d *lifecycle.Database) error {
+		script := lifecycle.Prepare(d)
+		switch {
+		case *check:
+			missing := script.Missing()
+			for _, step := range missing {
+				fmt.Fprintf(s.out, "%s: %s\n", step.Object, step.Why)
+			}
+			if len(missing) > 0 {
+				fmt.Fprintf(s.err, "%d of %d steps are missing; tombstone prepare --apply takes them\n", len(missing), len(script))
+				return errSilent
+			}
+			_, err := fmt.Fprintln(s.out, "nothing is missing")
+			return err
+		case *remove:
+			return lifecycle.Remove(d).Apply(ctx, conn, s.out)
+		case *apply:
+			missing := script.Missing()
+			if len(missing) == 0 {
+				_, err := fmt.Fprintln(s.out, "nothing is missing")
+				return err
+			}
+			err := missing.Apply(ctx, conn, s.out)
+			if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+				return fmt.Errorf("stopped; run it again to go on: %w", err)
+			}
 			return err
 		}
-		err = missing.Apply(ctx, conn, s.out)
-		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-			return fmt.Errorf("stopped; run it again to go on: %w", err)
-		}
-		return err
-	}
-	return script.Write(s.out)
+		return script.Write(s.out)
+	})
 }

@@ -141,7 +141,7 @@ CREATE TABLE IF NOT EXISTS tombstone.tables (
 	marker name NOT NULL,
 	tells boolean NOT NULL, -- the marker of a tombstone tells its deletion
 	dead text NOT NULL,     -- the condition that a row x is a tombstone
-	revive text NOT NULL,   -- what UPDATE sets to make it live
+	alive jsonb NOT NULL,   -- what makes it live: columns, and what they are set to as SQL
 	key name[] NOT NULL     -- the columns that tell a row from the others
 );
 
@@ -285,7 +285,7 @@ $$;
 -- The transactions that undo a deletion: until their end a restored row may refer to one that is still to be restored.
 CREATE TABLE IF NOT EXISTS tombstone.undoing (by xid8 PRIMARY KEY);
 
--- unarchive puts rows back that were moved to the archive, all in one statement: they may refer to each other.
+-- unarchive puts rows back that were moved to the archive, live, and all in one statement: they may refer to each other.
 CREATE OR REPLACE FUNCTION tombstone.unarchive(ids bigint[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET timezone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
@@ -294,13 +294,16 @@ DECLARE
 	parts text[] := '{}';
 BEGIN
 	FOR shape IN -- rows of one table may be from before and after a change of its columns
-		SELECT DISTINCT a.relation, ARRAY(SELECT jsonb_object_keys(a.row) ORDER BY 1) AS keys FROM tombstone.archive a WHERE a.id = ANY (ids)
+		SELECT DISTINCT a.relation, ARRAY(SELECT jsonb_object_keys(a.row) ORDER BY 1) AS keys,
+			coalesce((SELECT t.alive FROM tombstone.tables t WHERE t.relation = a.relation), '{}') AS alive
+		FROM tombstone.archive a WHERE a.id = ANY (ids)
 	LOOP
 		parts := parts || (
 			SELECT format('i%s AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM tombstone.archive a'
 				' WHERE a.id = ANY ($1) AND a.relation = %L::regclass AND ARRAY(SELECT jsonb_object_keys(a.row) ORDER BY 1) = %L)',
 				cardinality(parts), shape.relation, string_agg(quote_ident(c.attname), ', '),
-				string_agg(format('(a.row ->> %L)::%s', c.attname, format_type(c.atttypid, c.atttypmod)), ', '), shape.relation, shape.keys)
+				string_agg(coalesce(shape.alive ->> c.attname, format('(a.row ->> %L)::%s', c.attname, format_type(c.atttypid, c.atttypmod))), ', '),
+				shape.relation, shape.keys)
 			FROM pg_attribute c
 			WHERE c.attrelid = shape.relation AND c.attnum > 0 AND NOT c.attisdropped AND c.attgenerated = '' AND c.attname = ANY (shape.keys));
 	END LOOP;
@@ -338,45 +341,5 @@ BEGIN
 	LOOP
 		RETURN NEXT;
 	END LOOP;
-END
-$$;
-
--- undo restores all that a deletion took, and returns how many rows of each table. Tables are gone through in any order: what refers to what is
--- looked at when all is back.
-CREATE OR REPLACE FUNCTION tombstone.undo(d tombstone.deletions) RETURNS TABLE (relation regclass, count bigint)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	t tombstone.tables;
-	a bigint;
-	fk record;
-BEGIN
-	INSERT INTO tombstone.undoing VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
-	CREATE TEMP TABLE IF NOT EXISTS undone (relation regclass, count bigint) ON COMMIT DROP;
-	TRUNCATE pg_temp.undone;
-	INSERT INTO pg_temp.undone SELECT c.relation, c.count FROM tombstone.counts(d) c WHERE c.count > 0;
-	PERFORM tombstone.unarchive(ARRAY(SELECT r.id FROM tombstone.archive r WHERE r.deletion = d.id AND r.at = d.at));
-	FOR t IN SELECT * FROM tombstone.tables AS tables WHERE tables.relation = ANY (d.tables) ORDER BY tables.relation::text LOOP
-		EXECUTE format('UPDATE %s x SET %s WHERE %s', t.relation, t.revive, tombstone.rows_of(d, t));
-	END LOOP;
-	DELETE FROM tombstone.undoing u WHERE u.by = pg_current_xact_id();
-	FOR fk IN
-		SELECT f.conname, f.conrelid::regclass AS child, f.confrelid::regclass AS parent, p.dead AS gone, c.dead, (
-			SELECT string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ')
-			FROM unnest(f.confkey, f.conkey, f.conpfeqop) AS k (pn, cn, op)
-			JOIN pg_attribute pa ON pa.attrelid = f.confrelid AND pa.attnum = k.pn
-			JOIN pg_attribute ca ON ca.attrelid = f.conrelid AND ca.attnum = k.cn
-			JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace n ON n.oid = o.oprnamespace) AS matches
-		FROM pg_constraint f JOIN tombstone.tables p ON p.relation = f.confrelid JOIN tombstone.tables c ON c.relation = f.conrelid
-		WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (d.tables)
-	LOOP
-		EXECUTE format('SELECT c.tableoid FROM (SELECT x.*, x.tableoid FROM %s x WHERE NOT (%s)) c, (SELECT x.* FROM %s x WHERE %s) p WHERE %s LIMIT 1',
-			fk.child, fk.dead, fk.parent, fk.gone, fk.matches) INTO a;
-		IF a IS NOT NULL THEN
-			RAISE foreign_key_violation USING
-				MESSAGE = format('a row of "%s" refers to a row of "%s" that stays deleted (%s)', fk.child, fk.parent, fk.conname),
-				HINT = 'Undo the deletion of that row first.';
-		END IF;
-	END LOOP;
-	RETURN QUERY SELECT u.relation, u.count FROM pg_temp.undone u ORDER BY u.relation::text;
 END
 $$;

@@ -1,0 +1,64 @@
+package lifecycle
+
+import (
+	"fmt"
+	"strings"
+)
+
+// revived does what has to be done when a tombstone becomes live again: what the same deletion took because of it comes back, and nothing that
+// was deleted before or after.
+func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *function {
+	f := &function{
+		name: named(t.Schema, t.Relation, "revive"), result: "NULL", declare: "d tombstone.deletions;\n",
+		about: "After a row of " + t.Name.String() + " is restored: restores what the same deletion took with it.",
+	}
+	p := t.Protected
+	relation := literal(full(t.Name)) + "::pg_catalog.regclass"
+	key := texts("NEW.", identity(t))
+	var body strings.Builder
+	body.WriteString("IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN\n\tRETURN NULL; -- whoever restores does the rest too\nEND IF;\n")
+	fmt.Fprintf(&body, "d := tombstone.deletion_of(%s, %s, %s);\n", relation, strings.Replace(instant(p), "NEW.", "OLD.", 1), key)
+	body.WriteString("IF d.id IS NULL THEN\n\tRETURN NULL; -- from before there was a record\nEND IF;\n")
+	fmt.Fprintf(&body, "DELETE FROM tombstone.keyed k WHERE k.relation OPERATOR(pg_catalog.=) %s AND k.key OPERATOR(pg_catalog.=) %s;\n", relation, key)
+	for _, k := range keys {
+		if k.Parent != t {
+			continue
+		}
+		child := literal(full(k.Child.Name)) + "::pg_catalog.regclass"
+		childKey := texts("c.", identity(k.Child))
+		switch {
+		case k.OnDelete == 'c' && k.Child.Protected != nil:
+			c := k.Child.Protected
+			same := fmt.Sprintf("EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation OPERATOR(pg_catalog.=) %s AND k.key OPERATOR(pg_catalog.=) %s AND k.deletion OPERATOR(pg_catalog.=) d.id AND k.at OPERATOR(pg_catalog.=) d.at)", child, childKey)
+			if tells(c) {
+				same = fmt.Sprintf("(%s OR d.exact AND c.%s OPERATOR(pg_catalog.=) d.at AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation OPERATOR(pg_catalog.=) %s AND k.key OPERATOR(pg_catalog.=) %s))",
+					same, ident(c.Marker), child, childKey)
+			}
+			fmt.Fprintf(&body, "-- %s of %s\nUPDATE %s c SET %s\nWHERE %s AND %s AND %s;\n", k.Name, k.Child.Name, k.Child.only(), revive(c), k.matches("NEW.", "c."), dead(c, "c."), same)
+		case k.OnDelete == 'c':
+			match := make([]string, len(k.Columns))
+			for i, name := range k.Columns {
+				match[i] = fmt.Sprintf("(a.row OPERATOR(pg_catalog.->>) %s) OPERATOR(pg_catalog.=) NEW.%s::pg_catalog.text", literal(name), ident(k.Refs[i]))
+			}
+			fmt.Fprintf(&body, "-- %s of %s\nPERFORM tombstone.unarchive(ARRAY(SELECT a.id FROM tombstone.archive a WHERE a.deletion OPERATOR(pg_catalog.=) d.id AND a.at OPERATOR(pg_catalog.=) d.at AND a.relation OPERATOR(pg_catalog.=) %s AND %s));\n",
+				k.Name, k.Child.Name, child, strings.Join(match, " AND "))
+		case k.OnDelete == 'n', k.OnDelete == 'd':
+			set := make([]string, len(k.SetColumns))
+			was := make([]string, len(k.SetColumns))
+			for i, name := range k.SetColumns {
+				set[i] = ident(name) + " = NEW." + ident(k.refOf(name))
+				was[i] = k.refOf(name)
+			}
+			fmt.Fprintf(&body, `-- %s of %s
+WITH mended AS (
+	DELETE FROM tombstone.severed s WHERE s.deletion OPERATOR(pg_catalog.=) d.id AND s.at OPERATOR(pg_catalog.=) d.at
+		AND s.relation OPERATOR(pg_catalog.=) %s AND s.constraint_name OPERATOR(pg_catalog.=) %s AND s.was OPERATOR(pg_catalog.=) %s RETURNING s.key, s.became)
+UPDATE %s c SET %s FROM mended m
+WHERE m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(pg_catalog.=) %s;
+`, k.Name, k.Child.Name, child, literal(k.Name), texts("NEW.", was), k.Child.only(), strings.Join(set, ", "), childKey, texts("c.", k.SetColumns))
+		}
+	}
+	f.body = body.String()
+	f.triggers = []trigger{{"tombstone_revive", t, "AFTER UPDATE OF " + ident(p.Marker), dead(p, "OLD.") + " AND " + live(p, "NEW."), "", false}}
+	return f
+}

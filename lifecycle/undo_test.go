@@ -1,0 +1,164 @@
+package lifecycle
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// Undoing a deletion gives back the state before it, whatever foreign keys did, and nothing of other deletions.
+func TestUndo(t *testing.T) {
+	for name, schema := range map[string]string{"undo_actions": actions, "undo_natural": natural} {
+		t.Run(name, func(t *testing.T) {
+			_, soft := twins(t, name, schema)
+			tables := soft.do(t, "SELECT relation::text FROM tombstone.tables UNION SELECT 'loose' WHERE to_regclass('loose') IS NOT NULL ORDER BY 1")
+			state := func() string {
+				var b strings.Builder
+				for line := range strings.Lines(tables) {
+					if table, ok := strings.CutPrefix(strings.TrimSpace(line), "["); ok {
+						table = strings.TrimSuffix(table, "]")
+						b.WriteString(table + "\n" + soft.do(t, "SELECT x FROM "+table+" x ORDER BY x::text"))
+					}
+				}
+				return b.String()
+			}
+			deletions := []string{
+				"DELETE FROM users WHERE id = 2", "DELETE FROM items WHERE id = 3", "DELETE FROM users WHERE id IN (3, 8)", "DELETE FROM tree WHERE id = 1",
+				"BEGIN; DELETE FROM orders WHERE id = 8; DELETE FROM users WHERE id = 4; COMMIT", "DELETE FROM notes",
+			}
+			if name == "undo_natural" {
+				deletions = []string{"DELETE FROM cities WHERE name = 'Bonn'", "DELETE FROM countries WHERE code = 'de'", "DELETE FROM a", "DELETE FROM rooms"}
+			}
+			states := []string{state()}
+			for _, sql := range deletions {
+				if got := soft.do(t, sql); !strings.Contains(got, ";") || strings.Contains(got, "|") {
+					t.Fatalf("%s: %s", sql, got)
+				}
+				states = append(states, state())
+			}
+			if name == "undo_natural" { // the key is used again, and free once more
+				soft.do(t, "INSERT INTO countries VALUES ('de', 'Deutschland'); INSERT INTO a VALUES (1, NULL)")
+				if got := soft.raw(t, "SET tombstone.delete = purge; DELETE FROM countries WHERE name = 'Deutschland'; DELETE FROM a WHERE deleted_at IS NULL; RESET tombstone.delete"); got != "" {
+					t.Fatal(got)
+				}
+			}
+			list, err := History(within(t), soft.Conn, Filter{})
+			if err != nil || len(list) != len(deletions) {
+				t.Fatalf("%d deletions: %+v, %v", len(list), list, err)
+			}
+			for i, d := range list {
+				if got := state(); got != states[len(list)-i] {
+					t.Fatalf("before %q is undone:\n got %s\nwant %s", deletions[len(list)-1-i], got, states[len(list)-i])
+				}
+				for _, dry := range []bool{true, false} {
+					if r, err := Undo(within(t), soft.Conn, soft.database(t), d.ID, dry); err != nil || len(r.Restored) == 0 {
+						t.Fatalf("undo %q: %+v %v", deletions[len(list)-1-i], r, err)
+					}
+				}
+			}
+			if got := state(); got != states[0] {
+				t.Errorf("at the end:\n got %s\nwant %s", got, states[0])
+			}
+			for _, table := range []string{"archive", "keyed", "severed", "undoing"} {
+				if got := soft.do(t, "SELECT count(*) FROM tombstone."+table); got != "[0]\n1;" {
+					t.Errorf("tombstone.%s is left with %s", table, got)
+				}
+			}
+		})
+	}
+}
+
+// raw runs a statement past the proxy's rewriting and returns the error.
+func (x *twin) raw(t testing.TB, sql string) string {
+	t.Helper()
+	if _, err := x.PgConn().Exec(within(t), sql).ReadAll(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// The traps that soft deletes are known for.
+func TestTraps(t *testing.T) {
+	_, soft := twins(t, "traps", actions)
+	for _, c := range []struct{ about, sql, want string }{ // ! is past the proxy
+		{"restoring a row does not restore what was deleted before it", "DELETE FROM orders WHERE id = 1", "1;"},
+		{"", "DELETE FROM users WHERE id = 2", "1;"},
+		{"", "!UPDATE users SET deleted_at = NULL WHERE id = 2", ""},
+		{"", "!SELECT count(*) FROM orders WHERE user_id = 2 AND deleted_at IS NULL", "4"},
+		{"", "!SELECT count(*) FROM orders WHERE id = 1 AND deleted_at IS NOT NULL", "1"},
+		{"a child of a deleted parent cannot be restored alone", "DELETE FROM users WHERE id = 2", "1;"},
+		{"", "!UPDATE orders SET deleted_at = NULL WHERE id = 5", "23503"},
+		{"a second delete does not stamp again", "!CREATE TEMP TABLE stamp AS SELECT deleted_at FROM users WHERE id = 2", ""},
+		{"", "DELETE FROM users WHERE id = 2", "0;"},
+		{"", "!SELECT count(*) FROM users u JOIN stamp s ON u.id = 2 AND u.deleted_at = s.deleted_at", "1"},
+		{"a real DELETE is refused", "!DELETE FROM users", "42501"},
+		{"and TRUNCATE", "!TRUNCATE users CASCADE", "42501"},
+	} {
+		sql, raw := strings.CutPrefix(c.sql, "!")
+		var got string
+		if raw {
+			rows, err := soft.PgConn().Exec(within(t), sql).ReadAll()
+			switch {
+			case err != nil:
+				got = err.Error()
+			case len(rows) > 0 && len(rows[0].Rows) > 0:
+				got = string(rows[0].Rows[0][0])
+			}
+		} else {
+			got = soft.do(t, sql)
+		}
+		if got != c.want && (len(c.want) != 5 || !strings.Contains(got, "SQLSTATE "+c.want)) {
+			t.Errorf("%s: %s: %s, want %s", c.about, c.sql, got, c.want)
+		}
+	}
+}
+
+// What is applied is not missing, applying it again does nothing, and what was taken out can be put back.
+func TestApply(t *testing.T) {
+	conn := database(t, "applied")
+	if _, err := conn.Exec(within(t), actions+"ALTER TABLE users ADD UNIQUE (name); ALTER TABLE loose ADD COLUMN deleted_at timestamptz"); err != nil {
+		t.Fatal(err)
+	}
+	p := policyOf(t, "tables: [{name: public.users}, {name: public.orders, deleted_by: by}, {name: public.loose}]\n")
+	script := func() Script {
+		d, err := Read(within(t), conn, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Prepare(d)
+	}
+	var log bytes.Buffer
+	for range 2 {
+		if err := script().Apply(within(t), conn, &log); err != nil {
+			t.Fatalf("%v\n%s", err, &log)
+		}
+		if missing := script().Missing(); len(missing) > 0 {
+			t.Errorf("missing: %+v", missing)
+		}
+	}
+	var text bytes.Buffer
+	if err := script().Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := server.Psql(within(t), "applied", text.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Read(within(t), conn, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(d).Apply(within(t), conn, &log); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Read(within(t), conn, p); err != nil || len(d.functions) > 0 || len(d.triggers) > 0 {
+		t.Errorf("left: %v %v %v", d.functions, d.triggers, err)
+	}
+	if err := script().Missing().Apply(within(t), conn, &log); err != nil {
+		t.Fatal(err)
+	}
+	if missing := script().Missing(); len(missing) > 0 {
+		t.Errorf("missing: %+v", missing)
+	}
+}
