@@ -27,19 +27,37 @@ func evict(t *Table, indexes []*Index) *function {
 				columns = append(columns, name)
 			}
 		}
-		fmt.Fprintf(&body, `-- %s
-SELECT x.tableoid, x.ctid INTO leaf, place FROM %s x WHERE %s AND %s FOR UPDATE;
+		fmt.Fprintf(&body, `-- %[1]s
+SELECT %[2]s, x.xmax::pg_catalog.text OPERATOR(pg_catalog.<>) '0' INTO gone, busy FROM %[3]s x WHERE %[4]s;
 IF FOUND THEN
-	PERFORM tombstone.evict(leaf::pg_catalog.regclass, place);
+	IF busy AND NOT gone AND TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+		BEGIN -- it may be about to be deleted: the server waits for the end of that, and so is to be done here, without holding the row
+			PERFORM FROM %[3]s x WHERE %[4]s FOR SHARE;
+			RAISE EXCEPTION USING ERRCODE = 'TOMB0';
+		EXCEPTION WHEN SQLSTATE 'TOMB0' THEN
+			NULL;
+		END;
+	END IF;
+	SELECT x.tableoid, x.ctid INTO leaf, place FROM %[3]s x WHERE %[4]s AND %[2]s FOR UPDATE;
+	IF FOUND THEN
+		PERFORM tombstone.evict(leaf::pg_catalog.regclass, place);
+	END IF;
 END IF;
-`, x.Name, t.only(), strings.Join(same, " AND "), dead(t.Protected, "x."))
+`, x.Name, dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "))
 	}
 	if len(columns) == 0 {
 		return nil
 	}
-	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n"
+	changes := make([]string, len(columns))
+	for i, name := range columns {
+		changes[i] = "OLD." + ident(name) + " IS DISTINCT FROM NEW." + ident(name)
+	}
+	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\ngone boolean;\nbusy boolean;\n"
 	f.body = body.String()
-	f.triggers = []trigger{{"tombstone_evict", t, "BEFORE INSERT OR UPDATE OF " + idents("", columns), live(t.Protected, "NEW."), "", false}}
+	f.triggers = []trigger{
+		{"tombstone_evict", t, "BEFORE INSERT", live(t.Protected, "NEW."), "", false},
+		{"tombstone_evict_update", t, "BEFORE UPDATE OF " + idents("", columns), live(t.Protected, "NEW.") + " AND (" + strings.Join(changes, " OR ") + ")", "", false},
+	}
 	return f
 }
 

@@ -268,7 +268,7 @@ CREATE TABLE users_eu PARTITION OF users FOR VALUES IN ('eu') PARTITION BY HASH 
 CREATE TABLE users_eu_0 PARTITION OF users_eu FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE users_eu_1 PARTITION OF users_eu FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 CREATE TABLE users_us PARTITION OF users FOR VALUES IN ('us');
-CREATE TABLE orders (id int, user_id int, region text, deleted_at timestamptz, PRIMARY KEY (id, user_id), FOREIGN KEY (user_id, region) REFERENCES users ON DELETE CASCADE) PARTITION BY HASH (user_id);
+CREATE TABLE orders (id int, user_id int, region text, deleted_at timestamptz, PRIMARY KEY (id, user_id), UNIQUE (user_id, region, id), FOREIGN KEY (user_id, region) REFERENCES users ON DELETE CASCADE) PARTITION BY HASH (user_id);
 CREATE TABLE orders_0 PARTITION OF orders FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE orders_1 PARTITION OF orders FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 INSERT INTO users SELECT i, CASE WHEN i % 3 = 0 THEN 'us' ELSE 'eu' END, 'user ' || i FROM generate_series(1, 12) i;
@@ -285,6 +285,8 @@ func TestPartitions(t *testing.T) {
 		"DELETE FROM orders_1",
 		"INSERT INTO users VALUES (2, 'eu', 'again'); INSERT INTO orders VALUES (100, 2, 'eu')",
 		"INSERT INTO orders VALUES (101, 3, 'us')",
+		"INSERT INTO orders VALUES (100, 2, 'eu')",
+		"INSERT INTO orders VALUES (100, 2, 'eu') ON CONFLICT (user_id, region, id) DO NOTHING",
 		"DELETE FROM orders WHERE user_id = 4; UPDATE users SET region = 'us' WHERE id = 4",
 		"UPDATE users SET region = 'us' WHERE id = 5",
 		"DELETE FROM users WHERE id = 4",
@@ -369,7 +371,37 @@ INSERT INTO bills SELECT i, i FROM generate_series(1, 4) i;
 			}
 		}
 	}
+	for _, x := range []*twin{hard, soft} { // alone, the key of a visible row speaks
+		x.do(t, "INSERT INTO bills VALUES (8, 8)")
+		x.do(t, "BEGIN ISOLATION LEVEL SERIALIZABLE")
+		if got := x.do(t, "DELETE FROM users WHERE id = 8"); !strings.HasPrefix(got, "23503") {
+			t.Error(got)
+		}
+		x.do(t, "ROLLBACK")
+	}
 	if got := soft.do(t, "SELECT o.id FROM orders o JOIN users u ON u.id = o.user_id AND u.deleted_at IS NOT NULL WHERE o.deleted_at IS NULL"); got != "0;" {
 		t.Errorf("live rows refer to deleted ones: %s", got)
+	}
+}
+
+// An upsert that waits for a deletion finds the key free when that has been committed.
+func TestUpsertMeetsDeletion(t *testing.T) {
+	hard, soft := twins(t, "meets", "CREATE TABLE words (word text PRIMARY KEY, n int, deleted_at timestamptz); INSERT INTO words VALUES ('a', 1)")
+	run := func(x *twin) string {
+		other := &twin{Conn: connect(t, x.Config().Database), set: x.set}
+		x.do(t, "BEGIN")
+		x.do(t, "DELETE FROM words")
+		answer := make(chan string)
+		go func() {
+			answer <- other.do(t, "INSERT INTO words AS w VALUES ('a', 1) ON CONFLICT (word) DO UPDATE SET n = w.n + 1 RETURNING n")
+		}()
+		for waits := "[0]\n1;"; waits != "[1]\n1;"; {
+			waits = x.do(t, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+		}
+		x.do(t, "COMMIT")
+		return <-answer
+	}
+	if want, got := run(hard), run(soft); want != got {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -39,7 +39,7 @@ func (x *Index) partial() Step {
 		step.Alone = true
 	}
 	_, definition, _ := strings.Cut(x.Definition, " ON ")
-	definition = strings.TrimSuffix(definition, " WHERE "+x.Where)
+	definition = strings.TrimPrefix(strings.TrimSuffix(definition, " WHERE "+x.Where), "ONLY ") // with its partitions
 	drop := fmt.Sprintf("DROP INDEX %s.%s", ident(x.Table.Schema), ident(x.Name))
 	if x.Constraint != "" {
 		drop = fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s", full(x.Table.Name), ident(x.Name))

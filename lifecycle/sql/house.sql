@@ -255,11 +255,15 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	leaves regclass[];
 	places tid[];
+	held boolean;
 	command text;
 	schema text;
 	child text;
 BEGIN
-	SELECT c.leaves, c.places INTO leaves, places FROM tombstone.closure(leaf, place) c;
+	SELECT c.* INTO leaves, places, held FROM tombstone.closure(leaf, place) c;
+	IF held THEN
+		RETURN; -- by a row that is seen: that is for the key of that row to judge
+	END IF;
 	SELECT 'WITH ' || string_agg(format('g%s AS (DELETE FROM ONLY %s x WHERE x.ctid = ANY (ARRAY(SELECT u.p FROM unnest($1, $2) AS u (l, p) WHERE u.l = %L::regclass)))',
 		l::oid, l, l), ', ') || ' SELECT' INTO command FROM (SELECT DISTINCT l FROM unnest(leaves) AS l) AS u;
 	BEGIN
