@@ -40,7 +40,9 @@ type Table struct {
 	Partition bool
 	inherits  bool // its protection is its parent's
 
-	partitionKey []string // the columns that say which partition a row is in; all if it is an expression
+	grants       []grant    // what roles lack
+	covering     []covering // its indexes
+	partitionKey []string   // the columns that say which partition a row is in; all if it is an expression
 
 	Columns   []Column
 	Primary   *Index        // nil if there is none
@@ -106,7 +108,7 @@ func Read(ctx context.Context, conn *pgx.Conn, p *policy.Policy) (*Database, err
 	r := &reader{tx: tx, d: &Database{tables: map[catalog.Name]*Table{}}, byOID: map[uint32]*Table{}}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return r.policy(ctx, p) },
-		r.readTables, r.readColumns, r.readIndexes, r.readKeys, r.readHouse,
+		r.readTables, r.readColumns, r.readIndexes, r.readCovering, r.readKeys, r.readGrants, r.readHouse,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("read the catalog: %w", err)

@@ -23,9 +23,23 @@ func Prepare(d *Database) Script {
 	for _, t := range d.Protected() {
 		s = append(s, markers(t)...)
 	}
+	for _, t := range d.Protected() {
+		if !t.hopeless() {
+			s = append(s, t.grant()...)
+			s = append(s, t.tombstones())
+		}
+	}
 	for _, x := range d.Indexes {
 		if x.wantsLive() {
 			s = append(s, x.partial())
+		}
+	}
+	for _, k := range d.Keys {
+		if k.Parent.Protected == nil || k.Child.inherits {
+			continue
+		}
+		if step, missing := k.referring(); missing {
+			s = append(s, step)
 		}
 	}
 	identity := d.identity

@@ -48,11 +48,7 @@ func (x *Index) partial() Step {
 		return literal(ident(x.Table.Schema)+"."+ident(name)) + "::pg_catalog.regclass"
 	}
 	step.SQL = []string{
-		fmt.Sprintf(`DO $tombstone$ BEGIN -- what a build that was cut short has left
-	IF EXISTS (SELECT FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass(%[1]s) AND NOT indisvalid) THEN
-		DROP INDEX %[2]s.%[3]s;
-	END IF;
-END $tombstone$`, literal(ident(x.Table.Schema)+"."+ident(fresh)), ident(x.Table.Schema), ident(fresh)),
+		x.Table.dropInvalid(fresh),
 		fmt.Sprintf("CREATE UNIQUE INDEX %sIF NOT EXISTS %s ON %s WHERE %s", concurrently, ident(fresh), definition, condition),
 		fmt.Sprintf(`DO $tombstone$ BEGIN -- under the name of the one that it replaces
 	IF EXISTS (SELECT FROM pg_catalog.pg_index a, pg_catalog.pg_index b WHERE a.indexrelid = %[1]s AND b.indexrelid = %[2]s

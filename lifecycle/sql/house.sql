@@ -1,5 +1,7 @@
 CREATE SCHEMA IF NOT EXISTS tombstone;
 
+REVOKE ALL ON SCHEMA tombstone FROM PUBLIC;
+
 -- One row for each transaction that has deleted rows. Where exact, its rows are those of tables whose marker is at; else each is in keyed.
 CREATE TABLE IF NOT EXISTS tombstone.deletions (
 	id xid8 NOT NULL,
