@@ -53,7 +53,8 @@ type Table struct {
 type Column struct {
 	Name, Type string // Type as format_type prints it
 	NotNull    bool
-	Generated  bool // it cannot be written to
+	Generated  bool   // it cannot be written to
+	Default    string // as SQL, "" if there is none
 }
 
 // Index is a unique index of a protected table, or that of an exclusion constraint.

@@ -61,52 +61,6 @@ END IF;
 	return f
 }
 
-// part takes tombstones out of the way that refer to a row whose key changes, or that goes for good since its table is not protected, nil if
-// there can be none. Rows that go with it by ON DELETE CASCADE are deleted first, so that they are kept.
-//
-// Without it, ON UPDATE NO ACTION refuses for the sake of rows that nobody sees, and ON DELETE CASCADE loses rows.
-func part(t *Table, keys []*ForeignKey) *function {
-	f := &function{
-		name: named(t.Schema, t.Relation, "part"), result: "COALESCE(NEW, OLD)", declare: "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
-		about: "Before a key in " + t.Name.String() + " changes, or is gone: deleted rows that refer to it move to the archive.",
-	}
-	var body strings.Builder
-	var changes []string
-	var columns []string
-	for _, k := range keys {
-		p := k.Child.Protected
-		if k.Parent != t || p == nil || t.Protected != nil && k.OnUpdate == 'c' {
-			continue
-		}
-		for _, name := range k.Refs {
-			if !slices.Contains(columns, name) {
-				columns = append(columns, name)
-				changes = append(changes, "OLD."+ident(name)+" IS DISTINCT FROM NEW."+ident(name))
-			}
-		}
-		fmt.Fprintf(&body, "-- %s of %s\n", k.Name, k.Child.Name)
-		if t.Protected == nil && k.OnDelete == 'c' {
-			fmt.Fprintf(&body, "IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n\tUPDATE %s c SET %s WHERE %s AND %s;\nEND IF;\n",
-				k.Child.only(), stamp(p), k.matches("OLD.", "c."), live(p, "c."))
-		}
-		condition := ""
-		if k.OnUpdate == 'c' { // the reference follows
-			condition = "TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND "
-		}
-		fmt.Fprintf(&body, "FOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s%s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place);\nEND LOOP;\n",
-			k.Child.only(), condition, k.matches("OLD.", "c."), dead(p, "c."))
-	}
-	if body.Len() == 0 {
-		return nil
-	}
-	f.body = body.String()
-	f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), "", false}}
-	if t.Protected == nil {
-		f.triggers = append(f.triggers, trigger{"tombstone_part_delete", t, "BEFORE DELETE", "", "", false})
-	}
-	return f
-}
-
 // register tells the functions in the schema tombstone about the table.
 func (d *Database) register(t *Table, identity []string) Step {
 	p := t.Protected

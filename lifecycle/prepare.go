@@ -53,6 +53,9 @@ func Prepare(d *Database) Script {
 			functions = append(functions, f)
 		}
 		functions = append(functions, d.follow(t)...)
+		if d.departs(t) {
+			functions = append(functions, d.depart(t))
+		}
 		functions = append(functions, revived(t, d.Keys, identity))
 		for _, f := range functions {
 			s = append(s, d.step(f, t))

@@ -405,3 +405,54 @@ func TestUpsertMeetsDeletion(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// What the server itself deletes with a row of a table that is not protected goes in the server's order, and into the archive.
+func TestUnprotectedParents(t *testing.T) {
+	const schema = `
+CREATE TABLE u1 (id text PRIMARY KEY);
+CREATE TABLE p2 (id bigint PRIMARY KEY, r2 text REFERENCES u1 (id) ON DELETE CASCADE, r4 text, deleted_at timestamptz);
+ALTER TABLE p2 ADD FOREIGN KEY (r4) REFERENCES u1 (id);
+CREATE TABLE p3 (id int PRIMARY KEY, p2 bigint REFERENCES p2 ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE p4 (id int PRIMARY KEY, p2 bigint REFERENCES p2 ON DELETE SET NULL, deleted_at timestamptz);
+CREATE TABLE p5 (id int PRIMARY KEY, p2 bigint REFERENCES p2, deleted_at timestamptz);
+CREATE TABLE u5 (id int PRIMARY KEY);
+CREATE TABLE b6 (a int, b int, r4b int, r5 int REFERENCES u5 (id) ON DELETE CASCADE, deleted_at timestamptz, PRIMARY KEY (a, b));
+ALTER TABLE b6 ADD FOREIGN KEY (a, r4b) REFERENCES b6 (a, b);
+INSERT INTO u1 SELECT 'k' || i FROM generate_series(1, 9) i;
+INSERT INTO p2 VALUES (2, 'k2', 'k1'), (4, 'k4', NULL), (5, 'k5', NULL), (6, 'k6', NULL), (7, 'k7', NULL);
+INSERT INTO p3 VALUES (5, 5), (55, 5); INSERT INTO p4 VALUES (5, 5); INSERT INTO p5 VALUES (6, 6), (5, 5);
+INSERT INTO u5 VALUES (1), (2); INSERT INTO b6 VALUES (1, 1, NULL, 1), (1, 2, 1, 2);
+`
+	hard, soft := twins(t, "unprotected", schema)
+	state := `SELECT 'u1', id, '' FROM u1 UNION ALL SELECT 'p2', id::text, r2 FROM p2 UNION ALL SELECT 'p3', id::text, p2::text FROM p3 UNION ALL SELECT 'p4', id::text, p2::text FROM p4
+		UNION ALL SELECT 'p5', id::text, p2::text FROM p5 UNION ALL SELECT 'u5', id::text, '' FROM u5 UNION ALL SELECT 'b6', b::text, r4b::text FROM b6 ORDER BY 1, 2`
+	for _, sql := range []string{
+		"DELETE FROM u1 WHERE id IN ('k1', 'k2')",
+		"WITH d AS (DELETE FROM p2 x WHERE id = 4 RETURNING id) DELETE FROM u1 x WHERE id = 'k4'",
+		"DELETE FROM u5",
+		"DELETE FROM u1 WHERE id = 'k6'",
+		"DELETE FROM p5 WHERE id IN (5, 6)",
+		"DELETE FROM p3 WHERE id = 55",
+		"DELETE FROM u1 WHERE id IN ('k5', 'k6')",
+		"DELETE FROM u1 WHERE id = 'k7'",
+	} {
+		alike(t, hard, soft, sql, state)
+	}
+	if got := soft.raw(t, "DELETE FROM p2"); !strings.Contains(got, "42501") {
+		t.Errorf("a real DELETE: %s", got)
+	}
+	list, err := History(within(t), soft.Conn, Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	soft.do(t, "INSERT INTO u1 VALUES ('k5'), ('k6')")
+	for _, d := range list {
+		if fmt.Sprint(d.Tables) == "[{public.p2 2} {public.p3 1}]" {
+			if r, err := Undo(within(t), soft.Conn, soft.database(t), d.ID, false); err != nil || fmt.Sprint(r.Restored, r.Links) != "[{public.p2 2} {public.p3 1}] 1" {
+				t.Errorf("%+v %v", r, err)
+			}
+			return
+		}
+	}
+	t.Errorf("%+v", list)
+}

@@ -72,14 +72,14 @@ ORDER BY 2, 3`, schemas, names)
 
 func (r *reader) readColumns(ctx context.Context) error {
 	rows, err := r.tx.Query(ctx, `
-SELECT attrelid, attname, format_type(atttypid, atttypmod), attnotnull, attgenerated <> ''
-FROM pg_attribute WHERE attrelid = ANY ($1) AND attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum`, r.oids())
+SELECT attrelid, attname, format_type(atttypid, atttypmod), attnotnull, attgenerated <> '', COALESCE(pg_get_expr(adbin, adrelid), '')
+FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = ANY ($1) AND attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum`, r.oids())
 	if err != nil {
 		return err
 	}
 	var table uint32
 	var c Column
-	_, err = pgx.ForEachRow(rows, []any{&table, &c.Name, &c.Type, &c.NotNull, &c.Generated}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&table, &c.Name, &c.Type, &c.NotNull, &c.Generated, &c.Default}, func() error {
 		r.byOID[table].Columns = append(r.byOID[table].Columns, c)
 		return nil
 	})

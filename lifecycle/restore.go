@@ -159,7 +159,7 @@ func (r *restorer) matching(ctx context.Context, t *Table, where string) error {
 	if err := r.collect(ctx, t, dead(t.Protected, "x.")+" AND ("+where+"\n)"); err != nil {
 		return fmt.Errorf("--where: %w", err)
 	}
-	if err := r.collectArchived(ctx, t, dead(t.Protected, "x.")+" AND ("+where+"\n)"); err != nil {
+	if err := r.collectArchived(ctx, t, "("+where+"\n)"); err != nil {
 		return fmt.Errorf("--where: %w", err)
 	}
 	return r.exec(ctx, `SET LOCAL search_path = pg_catalog, pg_temp`, `DELETE FROM pg_temp.restoring r USING pg_temp.restoring s

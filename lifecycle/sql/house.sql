@@ -62,35 +62,43 @@ LANGUAGE sql STABLE AS $$
 			pg_catalog.host(pg_catalog.inet_client_addr()) OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) pg_catalog.inet_client_port()::pg_catalog.text)
 $$;
 
--- note writes down that the current transaction deletes rows of tables that delete from one another. It is called for the first row in
--- a transaction, and for every one whose marker does not tell its deletion. Names have their schemas instead of SET search_path, which
--- would cost as much as the rest.
-CREATE OR REPLACE FUNCTION tombstone.note(tables regclass[], setting text, relation regclass, marker timestamptz, key text[]) RETURNS void
+-- deletion writes down that the current transaction deletes rows of tables, and tells whether its time tells its rows. Names have their schemas
+-- instead of SET search_path, which would cost as much as the rest.
+CREATE OR REPLACE FUNCTION tombstone.deletion(tables regclass[]) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
-	deletion constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
-	sure boolean := true;
+	me constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
+	sure boolean;
 BEGIN
 	INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
-	SELECT deletion, pg_catalog.now(), true, w.role, w.actor, w.reason, w.application_name, w.client, note.tables FROM tombstone.who() w
+	SELECT me, pg_catalog.now(), true, w.role, w.actor, w.reason, w.application_name, w.client, deletion.tables FROM tombstone.who() w
 	ON CONFLICT DO NOTHING;
-	IF NOT FOUND THEN
-		SELECT d.exact INTO sure FROM tombstone.deletions d
-		WHERE d.id OPERATOR(pg_catalog.=) deletion AND d.at OPERATOR(pg_catalog.=) pg_catalog.now();
-		IF FOUND THEN
-			UPDATE tombstone.deletions d SET tables = d.tables OPERATOR(pg_catalog.||) note.tables
-			WHERE d.id OPERATOR(pg_catalog.=) deletion AND d.at OPERATOR(pg_catalog.=) pg_catalog.now() AND NOT d.tables OPERATOR(pg_catalog.@>) note.tables;
-		ELSE
-			-- Two transactions may begin in the same microsecond: then the marker tells the rows of the first.
-			sure := false;
-			INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
-			SELECT deletion, pg_catalog.now(), false, w.role, w.actor, w.reason, w.application_name, w.client, note.tables FROM tombstone.who() w;
-		END IF;
+	IF FOUND THEN
+		RETURN true;
 	END IF;
-	IF sure AND marker OPERATOR(pg_catalog.=) pg_catalog.now() THEN
+	SELECT d.exact INTO sure FROM tombstone.deletions d WHERE d.id OPERATOR(pg_catalog.=) me AND d.at OPERATOR(pg_catalog.=) pg_catalog.now();
+	IF FOUND THEN
+		UPDATE tombstone.deletions d SET tables = d.tables OPERATOR(pg_catalog.||) deletion.tables
+		WHERE d.id OPERATOR(pg_catalog.=) me AND d.at OPERATOR(pg_catalog.=) pg_catalog.now() AND NOT d.tables OPERATOR(pg_catalog.@>) deletion.tables;
+		RETURN sure;
+	END IF;
+	-- Two transactions may begin in the same microsecond: then the marker tells the rows of the first.
+	INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
+	SELECT me, pg_catalog.now(), false, w.role, w.actor, w.reason, w.application_name, w.client, deletion.tables FROM tombstone.who() w;
+	RETURN false;
+END
+$$;
+
+-- note writes down that the current transaction deletes a row of tables that delete from one another. It is called for the first row in a
+-- transaction, and for every one whose marker does not tell its deletion.
+CREATE OR REPLACE FUNCTION tombstone.note(tables regclass[], setting text, relation regclass, marker timestamptz, key text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+	IF tombstone.deletion(tables) AND marker OPERATOR(pg_catalog.=) pg_catalog.now() THEN
 		PERFORM pg_catalog.set_config(setting, marker::pg_catalog.text, true); -- so that nothing is called for the next row
 	ELSE
-		INSERT INTO tombstone.keyed (deletion, at, relation, key) VALUES (deletion, pg_catalog.now(), note.relation, note.key);
+		INSERT INTO tombstone.keyed (deletion, at, relation, key)
+		VALUES (pg_catalog.pg_current_xact_id(), pg_catalog.now(), note.relation, note.key);
 	END IF;
 END
 $$;

@@ -1,0 +1,140 @@
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// part takes tombstones out of the way that refer to a row whose key changes, or that goes for good since its table is not protected, nil if
+// there can be none.
+//
+// Without it, NO ACTION refuses for the sake of rows that nobody sees.
+func part(t *Table, keys []*ForeignKey) *function {
+	f := &function{
+		name: named(t.Schema, t.Relation, "part"), result: "COALESCE(NEW, OLD)", declare: "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
+		about: "Before a key in " + t.Name.String() + " changes, or is gone: deleted rows that refer to it move to the archive.",
+	}
+	var body strings.Builder
+	var changes []string
+	var columns []string
+	for _, k := range keys {
+		p := k.Child.Protected
+		if k.Parent != t || p == nil || t.Protected != nil && k.OnUpdate == 'c' {
+			continue
+		}
+		for _, name := range k.Refs {
+			if !slices.Contains(columns, name) {
+				columns = append(columns, name)
+				changes = append(changes, "OLD."+ident(name)+" IS DISTINCT FROM NEW."+ident(name))
+			}
+		}
+		fmt.Fprintf(&body, "-- %s of %s\n", k.Name, k.Child.Name)
+		condition := ""
+		if k.OnUpdate == 'c' { // the reference follows
+			condition = "TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND "
+		}
+		fmt.Fprintf(&body, "FOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s%s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place);\nEND LOOP;\n",
+			k.Child.only(), condition, k.matches("OLD.", "c."), dead(p, "c."))
+	}
+	if body.Len() == 0 {
+		return nil
+	}
+	if t.Protected == nil {
+		body.WriteString("IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n\tPERFORM pg_catalog.set_config('tombstone.parting', pg_catalog.now()::pg_catalog.text, true);\nEND IF;\n")
+	}
+	f.body = body.String()
+	f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), "", false}}
+	if t.Protected == nil {
+		f.triggers = append(f.triggers, trigger{"tombstone_part_delete", t, "BEFORE DELETE", "", "", false})
+	}
+	return f
+}
+
+// departs reports whether rows of a protected table can be deleted for good by the server's own ON DELETE CASCADE, from a table that is not
+// protected.
+func (d *Database) departs(t *Table) bool {
+	reached := []*Table{}
+	for i := -1; i < len(reached); i++ {
+		for _, k := range d.Keys {
+			from := i < 0 && k.Parent.Protected == nil || i >= 0 && k.Parent == reached[i]
+			if from && k.OnDelete == 'c' && k.Child.Protected != nil && !slices.Contains(reached, k.Child) {
+				reached = append(reached, k.Child)
+			}
+		}
+	}
+	return slices.Contains(reached, t)
+}
+
+// depart keeps in the archive what the server itself deletes with a row of a table that is not protected: it cannot stay, since what it
+// refers to is gone.
+func (d *Database) depart(t *Table) *function {
+	f := &function{
+		name: named(t.Schema, t.Relation, "depart"), result: "OLD", declare: "d tombstone.deletions;\nleaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
+		about: "Before a row of " + t.Name.String() + " goes with one of a table that is not protected: the row moves to the archive.",
+	}
+	p := t.Protected
+	key := texts("OLD.", d.identity(t))
+	var body strings.Builder
+	fmt.Fprintf(&body, `IF COALESCE(pg_catalog.current_setting('tombstone.parting', true), '') OPERATOR(pg_catalog.<>) pg_catalog.now()::pg_catalog.text
+	OR pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.<) 2 THEN
+	RETURN OLD; -- that is for the guard to judge
+END IF;
+IF %s THEN
+	PERFORM tombstone.deletion(%s);
+	d.id := pg_catalog.pg_current_xact_id();
+	d.at := pg_catalog.now();
+%sELSE
+	d := tombstone.deletion_of(%s, %s, %s);
+END IF;
+INSERT INTO tombstone.archive (deletion, at, relation, row)
+SELECT d.id, d.at, %s, tombstone.whole(x.*) FROM %s x WHERE x.tableoid OPERATOR(pg_catalog.=) OLD.tableoid AND x.ctid OPERATOR(pg_catalog.=) OLD.ctid;
+`, live(p, "OLD."), relations(d.group(t)), indent(d.cuts(t)), regclass(t), strings.Replace(instant(p), "NEW.", "OLD.", 1), key, regclass(t), t.only())
+	for _, k := range d.Keys {
+		if k.Parent == t && k.OnDelete != 'c' && k.Child.Protected != nil {
+			fmt.Fprintf(&body, "-- %s of %s\nFOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place);\nEND LOOP;\n",
+				k.Name, k.Child.Name, k.Child.only(), k.matches("OLD.", "c."), dead(k.Child.Protected, "c."))
+		}
+	}
+	body.WriteString("PERFORM pg_catalog.set_config('tombstone.moving', pg_catalog.format('%s %s', OLD.tableoid, OLD.ctid), true);\n")
+	f.body = body.String()
+	f.triggers = []trigger{{"tombstone_depart", t, "BEFORE DELETE", "", "", false}}
+	return f
+}
+
+// cuts writes down the references to OLD that the server is about to cut.
+func (d *Database) cuts(t *Table) string {
+	var b strings.Builder
+	for _, k := range d.Keys {
+		if k.Parent != t || k.OnDelete != 'n' && k.OnDelete != 'd' {
+			continue
+		}
+		became := make([]string, len(k.SetColumns))
+		was := make([]string, len(k.SetColumns))
+		for i, name := range k.SetColumns {
+			became[i] = "NULL::pg_catalog.text"
+			if k.OnDelete == 'd' {
+				became[i] = "(" + k.Child.defaultOf(name) + ")::pg_catalog.text"
+			}
+			was[i] = k.refOf(name)
+		}
+		where := k.matches("OLD.", "c.")
+		if p := k.Child.Protected; p != nil {
+			where += " AND " + live(p, "c.")
+		}
+		fmt.Fprintf(&b, `INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
+SELECT d.id, d.at, %s, %s, %s, %s, ARRAY[%s] FROM %s c WHERE %s;
+`, regclass(k.Child), literal(k.Name), texts("c.", d.identity(k.Child)), texts("OLD.", was), strings.Join(became, ", "), k.Child.only(), where)
+	}
+	return b.String()
+}
+
+// defaultOf is the default of a column as SQL.
+func (t *Table) defaultOf(name string) string {
+	for _, c := range t.Columns {
+		if c.Name == name && c.Default != "" {
+			return c.Default
+		}
+	}
+	return "NULL"
+}
