@@ -72,8 +72,8 @@ func Remove(d *Database) Script {
 	var s Script
 	for _, t := range d.triggers {
 		s = append(s, Step{
-			Object: "table " + t.table.Name.String(), Why: "trigger " + t.name,
-			SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(t.name), full(t.table.Name))},
+			Object: "table " + t.table.String(), Why: "trigger " + t.name,
+			SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(t.name), full(t.table))},
 		})
 	}
 	for name := range d.functions {

@@ -27,8 +27,9 @@ type Database struct {
 
 // installed is a trigger that is there.
 type installed struct {
-	table Table // its name only
-	name  string
+	table    catalog.Name
+	name     string
+	argument string
 }
 
 // Table is a table that is protected, or that has a foreign key to one that is.

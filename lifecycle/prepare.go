@@ -64,6 +64,9 @@ func Prepare(d *Database) Script {
 			s = append(s, d.step(moving(t), t))
 		}
 		s = append(s, d.guard(t))
+		if step, needed := d.maxRows(t); needed {
+			s = append(s, step)
+		}
 	}
 	for _, t := range d.parents() {
 		if f := part(t, d.Keys); f != nil {
@@ -125,7 +128,15 @@ func (d *Database) has(function string) bool {
 
 // triggered reports whether a table has a trigger of ours.
 func (d *Database) triggered(t *Table, name string) bool {
-	return slices.ContainsFunc(d.triggers, func(i installed) bool { return i.table.Name == t.Name && i.name == name })
+	return d.trigger(t, name) != nil
+}
+
+func (d *Database) trigger(t *Table, name string) *installed {
+	i := slices.IndexFunc(d.triggers, func(i installed) bool { return i.table == t.Name && i.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &d.triggers[i]
 }
 
 // markers adds the columns that a deletion sets.
@@ -162,21 +173,4 @@ func (t *Table) has(column string) bool {
 		}
 	}
 	return false
-}
-
-// guard keeps rows from being deleted for good by accident.
-func (d *Database) guard(t *Table) Step {
-	sql := []string{
-		"DROP TRIGGER IF EXISTS tombstone_guard ON " + full(t.Name),
-		fmt.Sprintf("CREATE TRIGGER tombstone_guard BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION tombstone.guard()", full(t.Name)),
-		"DROP TRIGGER IF EXISTS tombstone_guard_truncate ON " + full(t.Name),
-	}
-	done := d.triggered(t, "tombstone_guard") && d.triggered(t, "tombstone_guard_truncate") == (t.Protected.Truncate != "allow")
-	if t.Protected.Truncate != "allow" {
-		sql = append(sql, fmt.Sprintf("CREATE TRIGGER tombstone_guard_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION tombstone.guard()", full(t.Name)))
-	}
-	return Step{
-		Object: "table " + t.Name.String(), SQL: sql, Done: done,
-		Why: "A DELETE that does not come through the proxy, as one in a function or from psql, would lose rows for good.",
-	}
 }

@@ -23,14 +23,14 @@ func (r *reader) policy(ctx context.Context, p *policy.Policy) error {
 	if err := r.tx.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&r.d.Version); err != nil {
 		return err
 	}
-	if err := r.tx.QueryRow(ctx, catalog.Query(p.Markers())).Scan(&answer); err != nil {
+	if err := r.tx.QueryRow(ctx, catalog.Query(p.Observing().Markers())).Scan(&answer); err != nil {
 		return err
 	}
 	c, err := catalog.Decode(answer)
 	if err != nil {
 		return err
 	}
-	r.d.Set = p.Resolve(c)
+	r.d.Set = p.Observing().Resolve(c)
 	return nil
 }
 
@@ -181,7 +181,7 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $
 	if _, err = pgx.ForEachRow(rows, []any{&name, &about}, func() error { r.d.functions[name] = about; return nil }); err != nil {
 		return err
 	}
-	rows, err = r.tx.Query(ctx, `SELECT s.nspname, c.relname, t.tgname
+	rows, err = r.tx.Query(ctx, `SELECT s.nspname, c.relname, t.tgname, replace(encode(t.tgargs, 'escape'), '\000', '')
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace s ON s.oid = c.relnamespace
 WHERE n.nspname = $1 AND NOT t.tgisinternal AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition)
@@ -190,7 +190,7 @@ ORDER BY 1, 2, 3`, house)
 		return err
 	}
 	var i installed
-	if _, err = pgx.ForEachRow(rows, []any{&i.table.Schema, &i.table.Relation, &i.name}, func() error { r.d.triggers = append(r.d.triggers, i); return nil }); err != nil {
+	if _, err = pgx.ForEachRow(rows, []any{&i.table.Schema, &i.table.Relation, &i.name, &i.argument}, func() error { r.d.triggers = append(r.d.triggers, i); return nil }); err != nil {
 		return err
 	}
 	var there bool

@@ -162,3 +162,64 @@ func TestApply(t *testing.T) {
 		t.Errorf("missing: %+v", missing)
 	}
 }
+
+// The policy's max_rows is held by the database, changes with the policy, and is in nobody's way who restores. What is only observed has no guard.
+func TestPolicyOfTables(t *testing.T) {
+	conn := &twin{Conn: database(t, "limited")}
+	conn.raw(t, `CREATE TABLE users (id int PRIMARY KEY, deleted_at timestamptz); CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users ON DELETE CASCADE, deleted_at timestamptz);
+INSERT INTO users SELECT generate_series(1, 10); INSERT INTO orders SELECT i, 1 + i % 2 FROM generate_series(1, 30) i`)
+	apply := func(tables string) *Database {
+		t.Helper()
+		for range 2 {
+			d, err := Read(within(t), conn.Conn, policyOf(t, tables))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Prepare(d).Missing().Apply(within(t), conn.Conn, &bytes.Buffer{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		conn.raw(t, "RESET search_path")
+		d, err := Read(within(t), conn.Conn, policyOf(t, tables))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if missing := Prepare(d).Missing(); len(missing) > 0 {
+			t.Fatalf("%s: missing %+v", tables, missing)
+		}
+		return d
+	}
+	d := apply("tables: [{name: public.users, max_rows: 5}, {name: public.orders, max_rows: 10}]\n")
+	for _, c := range [][2]string{
+		{"UPDATE users SET deleted_at = now() WHERE id > 2", `the statement would change more than 5 rows of table "users" (SQLSTATE 54000)`},
+		{"UPDATE users SET deleted_at = now() WHERE id IN (1, 2)", `the statement would change more than 10 rows of table "orders"`},
+		{"UPDATE orders SET id = id + 100", "54000"},
+		{"DELETE FROM users", "42501"},
+		{"DELETE FROM orders", "42501"},
+		{"UPDATE orders SET deleted_at = now() WHERE id <= 10", ""},
+		{"UPDATE users SET deleted_at = now() WHERE id = 1", ""},
+	} {
+		if got := conn.raw(t, c[0]); !strings.Contains(got, c[1]) || (got == "") != (c[1] == "") {
+			t.Errorf("%s: %q, want %q", c[0], got, c[1])
+		}
+	}
+	if got := conn.do(t, "SELECT count(*) FROM orders WHERE deleted_at IS NULL"); got != "[10]\n1;" {
+		t.Error(got)
+	}
+	d = apply("tables: [{name: public.users, max_rows: 1}, {name: public.orders, max_rows: 2}]\n")
+	table, err := d.Find("users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Restore(within(t), conn.Conn, d, table, "true", false); err != nil || len(r.Restored) != 2 {
+		t.Errorf("%+v %v", r, err)
+	}
+	apply("tables: [{name: public.users, mode: observe, max_rows: 1}, {name: public.orders}]\n")
+	if got := conn.raw(t, "UPDATE users SET id = id + 100 WHERE id > 2; DELETE FROM users WHERE id > 100"); got != "" {
+		t.Error(got)
+	}
+	apply("tables: [{name: public.users}, {name: public.orders}]\n")
+	if got := conn.raw(t, "DELETE FROM users WHERE id = 1"); !strings.Contains(got, "42501") {
+		t.Error(got)
+	}
+}

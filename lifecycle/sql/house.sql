@@ -145,6 +145,24 @@ BEGIN
 END
 $$;
 
+-- max_rows refuses a statement that changes more rows of a table than the policy lets it. To restore and to purge has no limit.
+CREATE OR REPLACE FUNCTION tombstone.max_rows() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF (SELECT count(*) FROM (SELECT FROM changed LIMIT TG_ARGV[0]::bigint + 1) c) > TG_ARGV[0]::bigint
+		AND coalesce(current_setting('tombstone.delete', true), '') <> 'purge'
+		AND NOT EXISTS (SELECT FROM tombstone.undoing u WHERE u.by = pg_current_xact_id())
+	THEN
+		RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded',
+			MESSAGE = format('the statement would change more than %s rows of table "%s"', TG_ARGV[0], TG_TABLE_NAME),
+			DETAIL = 'Nothing of it was done.',
+			HINT = 'Change fewer rows in one statement, or raise max_rows of the table in tombstone''s policy.',
+			SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+	END IF;
+	RETURN NULL;
+END
+$$;
+
 -- The protected tables, as the functions here need to know them. tombstone prepare fills it in.
 CREATE TABLE IF NOT EXISTS tombstone.tables (
 	relation regclass PRIMARY KEY,
