@@ -148,6 +148,9 @@ func (x *twin) do(t testing.TB, sql string) string {
 			fmt.Fprintf(&b, "%s\n", row)
 		}
 		_, count, _ := strings.Cut(r.CommandTag.String(), " ")
+		if count == "TABLE" { // of TRUNCATE the proxy makes the tag
+			count = "0"
+		}
 		b.WriteString(count + ";")
 	}
 	return b.String()
@@ -291,6 +294,7 @@ func TestPartitions(t *testing.T) {
 		"UPDATE users SET region = 'us' WHERE id = 5",
 		"DELETE FROM users WHERE id = 4",
 		"DELETE FROM users",
+		"INSERT INTO users VALUES (1, 'eu', 'x'); TRUNCATE users, orders",
 	} {
 		alike(t, hard, soft, sql, state)
 	}

@@ -309,7 +309,8 @@ func (s *Set) table(r *catalog.Relation, rule *config.Table) *Table {
 	t.Columns, t.Uniques, t.Instead = r.Columns, r.Uniques, r.Instead
 	t.Ordinal = r.Column(rule.Marker)
 	for _, oid := range r.ReferencedBy {
-		if from := s.catalog.ByOID(oid); from != nil {
+		// A partition has the key of its table.
+		if from := s.catalog.ByOID(oid); from != nil && !slices.ContainsFunc(from.Parents, func(p uint32) bool { return slices.Contains(r.ReferencedBy, p) }) {
 			t.ReferencedBy = append(t.ReferencedBy, from.Name)
 		}
 	}
