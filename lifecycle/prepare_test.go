@@ -127,14 +127,7 @@ func (x *twin) database(t testing.TB) *Database {
 // do runs a statement as a client would and returns what it is told.
 func (x *twin) do(t testing.TB, sql string) string {
 	t.Helper()
-	if x.set != nil {
-		plan := rewrite.Rewrite(sql, &rewrite.Env{Set: x.set, Path: []string{"pg_catalog", "public"}})
-		if plan.Refusal != nil {
-			return plan.Refusal.Code + " " + plan.Refusal.Message
-		}
-		sql = plan.Apply(sql)
-	}
-	results, err := x.PgConn().Exec(within(t), sql).ReadAll()
+	results, err := x.PgConn().Exec(within(t), x.rewritten(sql)).ReadAll()
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
 		return strings.Join([]string{e.Code, e.Message, e.Detail, e.TableName, e.ConstraintName}, "|")
@@ -154,6 +147,18 @@ func (x *twin) do(t testing.TB, sql string) string {
 		b.WriteString(count + ";")
 	}
 	return b.String()
+}
+
+// rewritten is what the proxy sends for a statement, or one that gives its refusal.
+func (x *twin) rewritten(sql string) string {
+	if x.set == nil {
+		return sql
+	}
+	plan := rewrite.Rewrite(sql, &rewrite.Env{Set: x.set, Path: []string{"pg_catalog", "public"}})
+	if plan.Refusal != nil {
+		return "DO $$ BEGIN RAISE EXCEPTION 'refused by the proxy: " + strings.ReplaceAll(plan.Refusal.Message, "'", "''") + "' USING ERRCODE = '" + plan.Refusal.Code + "'; END $$"
+	}
+	return plan.Apply(sql)
 }
 
 // alike holds that both twins answer a statement in the same way, and are in the same state after it.
