@@ -76,7 +76,7 @@ func Remove(d *Database) Script {
 			SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(t.name), full(t.table))},
 		})
 	}
-	for name := range d.functions {
+	for name := range d.installed {
 		s = append(s, Step{Object: "function " + name, Why: "it is called by nothing any more", SQL: []string{"DROP FUNCTION IF EXISTS " + name}})
 	}
 	return s

@@ -20,7 +20,7 @@ type Database struct {
 	tables map[catalog.Name]*Table
 
 	house     string            // the comment on the schema tombstone, "" if there is none
-	functions map[string]string // those in it, name and arguments as DROP FUNCTION takes them, to their comments
+	installed map[string]string // the functions in it, name and arguments as DROP FUNCTION takes them, to their comments
 	triggers  []installed       // those that call them
 	rows      map[uint32]string // tombstone.tables: the table to what is said of it
 }

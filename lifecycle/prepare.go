@@ -42,35 +42,30 @@ func Prepare(d *Database) Script {
 			s = append(s, step)
 		}
 	}
-	identity := d.identity
+	wanted := &wanted{functions: map[string]bool{}, triggers: map[installed]bool{}}
+	add := func(t *Table, functions ...*function) {
+		for _, f := range functions {
+			s = append(s, d.step(f, t))
+			wanted.add(f)
+		}
+	}
 	for _, t := range d.Protected() {
 		if t.hopeless() {
 			continue
 		}
-		s = append(s, d.register(t, identity(t)))
-		functions := []*function{d.record(t)}
-		if f := evict(t, d.Indexes); f != nil {
-			functions = append(functions, f)
-		}
-		functions = append(functions, d.follow(t)...)
-		if d.departs(t) {
-			functions = append(functions, d.depart(t))
-		}
-		functions = append(functions, revived(t, d.Keys, identity))
-		for _, f := range functions {
-			s = append(s, d.step(f, t))
-		}
-		if len(t.partitionKey) > 0 {
-			s = append(s, d.step(moving(t), t))
-		}
+		s = append(s, d.register(t, d.identity(t)))
+		add(t, d.functions(t)...)
 		s = append(s, d.guard(t))
 		if step, needed := d.maxRows(t); needed {
 			s = append(s, step)
 		}
+		for _, name := range []string{rowGuard, truncateGuard, maxRowsGuard} {
+			wanted.triggers[installed{table: t.Name, name: name}] = true
+		}
 	}
 	for _, t := range d.parents() {
 		if f := part(t, d.Keys); f != nil {
-			s = append(s, d.step(f, t))
+			add(t, f)
 		}
 	}
 	for _, k := range d.Keys {
@@ -78,13 +73,28 @@ func Prepare(d *Database) Script {
 			continue
 		}
 		if !k.acts() {
-			s = append(s, d.step(k.deferred(), k.Parent))
+			add(k.Parent, k.deferred())
 		}
-		for _, f := range k.present() {
-			s = append(s, d.step(f, k.Child))
-		}
+		add(k.Child, k.present()...)
 	}
-	return s
+	return append(s, d.stale(wanted)...)
+}
+
+// functions are those that act on changes of a protected table's own rows.
+func (d *Database) functions(t *Table) []*function {
+	list := []*function{d.record(t)}
+	if f := evict(t, d.Indexes); f != nil {
+		list = append(list, f)
+	}
+	list = append(list, d.follow(t)...)
+	if d.departs(t) {
+		list = append(list, d.depart(t))
+	}
+	list = append(list, revived(t, d.Keys, d.identity))
+	if len(t.partitionKey) > 0 {
+		list = append(list, moving(t))
+	}
+	return list
 }
 
 // Protected lists the protected tables by name, without partitions of protected ones: those have what their parent has.
@@ -113,7 +123,7 @@ func (d *Database) parents() []*Table {
 // step makes a function and its triggers.
 func (d *Database) step(f *function, t *Table) Step {
 	step := Step{Object: "table " + t.Name.String(), Why: f.about, SQL: f.sql()}
-	step.Done = d.functions[house+"."+plain(f.name)+"()"] == f.comment()
+	step.Done = d.installed[house+"."+plain(f.name)+"()"] == f.comment()
 	for _, trigger := range f.triggers {
 		step.Done = step.Done && d.triggered(trigger.table, trigger.name)
 	}
@@ -122,7 +132,7 @@ func (d *Database) step(f *function, t *Table) Step {
 
 // has reports whether a function of ours is there.
 func (d *Database) has(function string) bool {
-	_, there := d.functions[function]
+	_, there := d.installed[function]
 	return there
 }
 

@@ -167,7 +167,7 @@ ORDER BY f.oid`, r.oids())
 
 // readHouse reads what is installed already.
 func (r *reader) readHouse(ctx context.Context) error {
-	r.d.functions, r.d.rows = map[string]string{}, map[uint32]string{}
+	r.d.installed, r.d.rows = map[string]string{}, map[uint32]string{}
 	err := r.tx.QueryRow(ctx, "SELECT COALESCE((SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1), '')", house).Scan(&r.d.house)
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $
 		return err
 	}
 	var name, about string
-	if _, err = pgx.ForEachRow(rows, []any{&name, &about}, func() error { r.d.functions[name] = about; return nil }); err != nil {
+	if _, err = pgx.ForEachRow(rows, []any{&name, &about}, func() error { r.d.installed[name] = about; return nil }); err != nil {
 		return err
 	}
 	rows, err = r.tx.Query(ctx, `SELECT s.nspname, c.relname, t.tgname, replace(encode(t.tgargs, 'escape'), '\000', '')

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -152,8 +153,8 @@ func TestApply(t *testing.T) {
 	if err := Remove(d).Apply(within(t), conn, &log); err != nil {
 		t.Fatal(err)
 	}
-	if d, err = Read(within(t), conn, p); err != nil || len(d.functions) > 0 || len(d.triggers) > 0 {
-		t.Errorf("left: %v %v %v", d.functions, d.triggers, err)
+	if d, err = Read(within(t), conn, p); err != nil || len(d.installed) > 0 || len(d.triggers) > 0 {
+		t.Errorf("left: %v %v %v", d.installed, d.triggers, err)
 	}
 	if err := script().Missing().Apply(within(t), conn, &log); err != nil {
 		t.Fatal(err)
@@ -221,5 +222,82 @@ INSERT INTO users SELECT generate_series(1, 10); INSERT INTO orders SELECT i, 1 
 	apply("tables: [{name: public.users}, {name: public.orders}]\n")
 	if got := conn.raw(t, "DELETE FROM users WHERE id = 1"); !strings.Contains(got, "42501") {
 		t.Error(got)
+	}
+	apply("tables: [{name: public.orders}]\n")
+	if got := conn.raw(t, "DELETE FROM users WHERE id = 1 OR id = 200"); got != "" {
+		t.Error(got)
+	}
+	if got := conn.do(t, "SELECT tgname FROM pg_trigger WHERE tgrelid = 'users'::regclass AND NOT tgisinternal ORDER BY 1"); got != "[tombstone_part]\n[tombstone_part_delete]\n2;" {
+		t.Error(got)
+	}
+	apply("tables: [{name: public.other}]\n")
+	if got := conn.do(t, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"); got != "[0]\n1;" {
+		t.Error(got)
+	}
+}
+
+// A script that is cut short anywhere goes on from there, and comes to the same.
+func TestInterrupted(t *testing.T) {
+	conn := &twin{Conn: database(t, "whole")}
+	conn.raw(t, actions+"ALTER TABLE users ADD UNIQUE (name); ALTER TABLE orders ADD UNIQUE (id, user_id);")
+	p := "tables: [{name: \"*.*\", max_rows: 100}]\n"
+	read := func(x *twin) *Database {
+		d, err := Read(within(t), x.Conn, policyOf(t, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	script := Prepare(read(conn))
+	admin := connect(t, "postgres")
+	if err := conn.Close(t.Context()); err != nil { // a template must have nobody in it
+		t.Fatal(err)
+	}
+	var cuts int
+	for i, step := range script {
+		if !step.Alone && i%8 != 0 {
+			continue // most are much alike
+		}
+		within := 1
+		if step.Alone {
+			within = len(step.SQL) // between its statements, too
+		}
+		for j := range within {
+			cuts++
+			name := fmt.Sprintf("cut_%d_%d", i, j)
+			if _, err := admin.Exec(t.Context(), "CREATE DATABASE "+name+" TEMPLATE whole"); err != nil {
+				t.Fatal(err)
+			}
+			x := &twin{Conn: connect(t, name)}
+			for _, done := range script[:i] {
+				if err := done.once(t.Context(), x.Conn); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, statement := range step.SQL[:j] {
+				if _, err := x.Exec(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(statement, "CONCURRENTLY") { // as if it had failed halfway
+					x.raw(t, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = (SELECT max(oid) FROM pg_class WHERE relkind = 'i' AND relnamespace = 'public'::regnamespace)")
+				}
+			}
+			if err := Prepare(read(x)).Missing().Apply(t.Context(), x.Conn, &bytes.Buffer{}); err != nil {
+				t.Fatalf("cut in step %d (%s) after %d: %v", i, step.Why, j, err)
+			}
+			if missing := Prepare(read(x)).Missing(); len(missing) > 0 {
+				t.Errorf("cut in step %d (%s) after %d: missing %+v", i, step.Why, j, missing)
+			}
+			if got := x.raw(t, "INSERT INTO public.users (id, name) VALUES (500, 'user 1')"); !strings.Contains(got, "23505") {
+				t.Errorf("cut in step %d (%s) after %d: a unique name goes in twice", i, step.Why, j)
+			}
+			_ = x.Close(t.Context())
+			if _, err := admin.Exec(t.Context(), "DROP DATABASE "+name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if cuts < 20 {
+		t.Errorf("only %d places to be cut at", cuts)
 	}
 }

@@ -1,0 +1,46 @@
+package lifecycle
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// wanted is what prepare makes of functions and triggers.
+type wanted struct {
+	functions map[string]bool // as the catalog lists them
+	triggers  map[installed]bool
+}
+
+func (w *wanted) add(f *function) {
+	w.functions[house+"."+plain(f.name)+"()"] = true
+	for _, t := range f.triggers {
+		w.triggers[installed{table: t.table.Name, name: t.name}] = true
+	}
+}
+
+// stale takes out triggers and functions that nothing needs any more: of a table that the policy has let go of, or of a foreign key or an index
+// that is gone.
+//
+// A guard that is left behind refuses the DELETEs of an application that the proxy lets through.
+func (d *Database) stale(w *wanted) []Step {
+	var steps []Step
+	for _, i := range d.triggers {
+		if w.triggers[installed{table: i.table, name: i.name}] {
+			continue
+		}
+		why := "Nothing needs the trigger " + i.name + " any more."
+		if t := d.tables[i.table]; t == nil || t.Protected == nil {
+			why = "The policy does not protect the table. " + why
+		}
+		steps = append(steps, Step{Object: "table " + i.table.String(), Why: why, SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(i.name), full(i.table))}})
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.installed)) {
+		// Those of the house have no comment that tells their state.
+		if !w.functions[name] && strings.HasSuffix(d.installed[name], "]") {
+			steps = append(steps, Step{Object: "function " + name, Why: "No trigger calls it any more.", SQL: []string{"DROP FUNCTION IF EXISTS " + name}})
+		}
+	}
+	return steps
+}
