@@ -259,10 +259,13 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 			return false, s.violation(fmt.Errorf("a FunctionCall message without a function"))
 		}
 		s.reload()
-		if s.looks() && runner(oid) {
-			s.clientSink = discard
-			s.sendFunctionRefused()
-			return true, nil
+		if runner(oid) {
+			if s.enforces() {
+				s.clientSink = discard
+				s.sendFunctionRefused()
+				return true, nil
+			}
+			s.observeCall()
 		}
 		s.queue.push(request{kind: functionCall})
 		s.changes(rewrite.ChangesNames | rewrite.ChangesLexing) // it may be set_config

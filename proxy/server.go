@@ -116,7 +116,7 @@ func (s *Session) login(part *wire.Part) error {
 		}
 		s.phase = ready
 		s.Rules = s.Current.Load()
-		if s.Policy.Empty() {
+		if !s.looks() {
 			s.status, s.entered = 'I', true
 			if err := s.pass(part); err != nil {
 				return err

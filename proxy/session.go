@@ -66,6 +66,8 @@ type Session struct {
 	wary  bool // nothing is protected, but there may be prepared statements from when something was
 	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
 
+	unable bool // the names could not be read, which only observing needs: see unlearned
+
 	renews       bool            // relations are read anew before the client hears that its transaction has ended
 	dirtyCatalog bool            // the open transaction changed relations: see rewrite.Env.Dirty
 	cursors      rewrite.Changes // what cursors that were declared may change when fetched from
