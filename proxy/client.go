@@ -201,11 +201,13 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		case wait:
 			return false, s.ended()
 		case outdated:
+			s.looked(key(port)) // the server skips its Execute
 			s.refuseOutdated()
 			return true, nil
 		}
 		portal := key(port)
 		s.bound(portal, statement)
+		s.looked(portal)
 		r := s.request(bind)
 		r.port, r.name = portal, statement
 	case 'D', 'C':
@@ -233,6 +235,13 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		}
 		if reserved(port) {
 			return false, s.reserved()
+		}
+		switch s.checkPortal(key(port)) {
+		case wait:
+			return false, s.ended()
+		case outdated:
+			s.refuseOutdated()
+			return true, nil
 		}
 		if u, ok := s.utilities.get(key(port)); ok {
 			// A utility statement is analysed when it runs, not when it is bound.

@@ -28,6 +28,7 @@ func (s *Session) reload() {
 		return
 	}
 	s.names++
+	s.reloads++
 	s.stale, s.reread, s.digest = true, true, digest{}
 	s.blind = s.blind || !looked
 	s.wary = now.Policy.Empty() && (!before.Policy.Empty() || s.wary)

@@ -366,6 +366,7 @@ func (s *Session) settle(status byte, batch uint64) {
 	if idle {
 		s.effects.clear()
 		s.utilities.clear()
+		s.bindings.clear()
 	}
 	s.behind = false
 	if s.env.Dirty {

@@ -99,6 +99,8 @@ type Session struct {
 	effects    named[rewrite.Changes] // what the portals bound by the client may change when run
 	utilities  named[utility]         // portals of utility statements that run something prepared, or depend on names
 	unnamed    [2]prepared            // see accepted
+	bindings   named[uint64]          // reloads when portals were bound, of those bound after the first
+	reloads    uint64                 // how often the policy has become another
 
 	encoding, serverEncoding string // client_encoding, server_encoding
 

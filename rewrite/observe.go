@@ -11,7 +11,7 @@ import (
 // were protected. It changes nothing of what is done: it is there to be counted
 // and shown.
 type Observed struct {
-	Plan   *Plan   // what would become of the text
+	Plan     *Plan     // what would become of the text
 	Outcomes []Outcome // in the order of the statements
 
 	shown atomic.Bool
