@@ -335,3 +335,18 @@ tombstone_observed_statements_total{action="refused",table="public.users"} 1
 		t.Errorf("metrics, enforced:\n%s", got)
 	}
 }
+
+// A transaction that keeps its snapshot is refused what comes after another session's DDL only where something is enforced.
+func TestObserveBehindASnapshot(t *testing.T) {
+	for m, want := range map[string]string{"observe": "DELETE 1", "enforce": "40001"} {
+		db := database(t)
+		f := start(t, mode(m))
+		frozen, other := open(t, f.dsn(db)), open(t, f.dsn(db))
+		does(t, frozen, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+		does(t, frozen, "SELECT 1 FROM users")
+		does(t, other, "BEGIN; ALTER TABLE archive.users ADD COLUMN v text")
+		if got := does(t, frozen, "DELETE FROM users WHERE id = 1"); got != want {
+			t.Errorf("%s: %s, want %s", m, got, want)
+		}
+	}
+}
