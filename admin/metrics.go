@@ -24,6 +24,8 @@ type Metrics struct {
 	statements      counters
 	tables          counters
 	rowsBuried      counters
+	observed        counters
+	observedRules   counters
 	rewrite         prometheus.Histogram
 	parseFailures   prometheus.Counter
 	handshakes      counters
@@ -46,6 +48,8 @@ func NewMetrics(version, commit string) *Metrics {
 	statements := vector("statements_total", "Statements by kind and by what was done with them: buried, hidden, passed, refused.", "kind", "action")
 	tables := vector("table_statements_total", "Statements that touched a protected table, by what was done with them.", "table", "action")
 	rowsBuried := vector("rows_buried_total", "Rows that a DELETE or TRUNCATE turned into tombstones.", "table")
+	observed := vector("observed_statements_total", "Statements on a table that is only observed, by what would have been done with them: buried, hidden, passed, refused.", "table", "action")
+	observedRules := vector("observed_rules_total", "The same by the rule that would have fired, or for which the statement would have been refused.", "table", "rule")
 	handshakes := vector("tls_handshakes_total", "TLS handshakes with clients and with servers, by how they ended: ok, failed.", "side", "result")
 	logins := vector("logins_total", "Attempts to log in, by how they ended: ok, failed (the server or the proxy refused), over limit, no server.", "result")
 	reloads := vector("config_reloads_total", "Attempts to read the configuration again, by how they ended: ok, failed.", "result")
@@ -67,6 +71,8 @@ func NewMetrics(version, commit string) *Metrics {
 		statements:     counters{vector: statements, size: 2},
 		tables:         counters{vector: tables, size: 2},
 		rowsBuried:     counters{vector: rowsBuried, size: 1},
+		observed:       counters{vector: observed, size: 2},
+		observedRules:  counters{vector: observedRules, size: 2},
 		handshakes:     counters{vector: handshakes, size: 2},
 		logins:         counters{vector: logins, size: 1},
 		reloads:        counters{vector: reloads, size: 1},
@@ -84,7 +90,7 @@ func NewMetrics(version, commit string) *Metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo,
-		m.connectionsOpen, m.connections, bytes, statements, tables, rowsBuried, handshakes, logins, reloads, m.reloadOK, m.reloadTime, m.rewrite, m.parseFailures,
+		m.connectionsOpen, m.connections, bytes, statements, tables, rowsBuried, observed, observedRules, handshakes, logins, reloads, m.reloadOK, m.reloadTime, m.rewrite, m.parseFailures,
 	)
 	m.reloadOK.Set(1)
 	m.reloadTime.SetToCurrentTime()
@@ -134,6 +140,12 @@ func (m *Metrics) Table(table, action string) { m.tables.add(labels{table, actio
 
 // RowsBuried counts rows of one table, named schema.table, that became tombstones.
 func (m *Metrics) RowsBuried(table string, n int64) { m.rowsBuried.add(labels{table, ""}, n) }
+
+// Observed counts a statement on a table that is only observed, named schema.table, and what would have been done with it.
+func (m *Metrics) Observed(table, action string) { m.observed.add(labels{table, action}, 1) }
+
+// ObservedRule counts a rule that would have fired in such a statement, or for which it would have been refused.
+func (m *Metrics) ObservedRule(table, rule string) { m.observedRules.add(labels{table, rule}, 1) }
 
 // Rewrite records how long one statement took to decide on.
 func (m *Metrics) Rewrite(d time.Duration) { m.rewrite.Observe(d.Seconds()) }

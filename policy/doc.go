@@ -14,6 +14,8 @@
 // # Words
 //
 //   - protected table: a table the policy names.
+//   - observed table: one that the policy names with mode observe. Nothing is done to statements on it; a second Set
+//     beside the first ([Set.Observing]) tells what would be.
 //   - marker: its column that says when a row was deleted, deleted_at unless
 //     told otherwise.
 //   - live row: the marker is NULL. Tombstone: it is not.

@@ -15,12 +15,17 @@ type Policy struct {
 	tables    []config.Table // those in force
 	bodies    string
 	observing bool
+	observed  *Policy // what Observing returns, nil if nothing is only observed
 }
 
 // New makes a policy of the configuration's tables and of what it says of
 // bodies, "pass" or "refuse". They are validated already: see config.Load.
 func New(tables []config.Table, bodies string) *Policy {
-	return newPolicy(tables, bodies, false)
+	p := newPolicy(tables, bodies, false)
+	if slices.ContainsFunc(tables, func(t config.Table) bool { return t.Mode == "observe" }) {
+		p.observed = newPolicy(tables, bodies, true)
+	}
+	return p
 }
 
 func newPolicy(written []config.Table, bodies string, observing bool) *Policy {
@@ -38,20 +43,24 @@ func (p *Policy) inForce(t *config.Table) bool {
 }
 
 // Observing is the policy as it would be if the tables that are only observed were protected, and those are marked so.
-func (p *Policy) Observing() *Policy { return newPolicy(p.written, p.bodies, true) }
-
-// Observes reports whether a table is only observed.
-func (p *Policy) Observes() bool {
-	return slices.ContainsFunc(p.written, func(t config.Table) bool { return t.Mode == "observe" })
+func (p *Policy) Observing() *Policy {
+	if p.observed != nil {
+		return p.observed
+	}
+	return newPolicy(p.written, p.bodies, true)
 }
 
-// Markers lists the distinct marker columns: the catalog is asked for the
-// columns of relations that have one of them.
+// Observes reports whether a table is only observed.
+func (p *Policy) Observes() bool { return p.observed != nil }
+
+// Markers lists the distinct marker columns, those of tables that are only
+// observed too: the catalog is asked for the columns of relations that have one of
+// them.
 func (p *Policy) Markers() []string {
 	var names []string
 	seen := map[string]bool{}
-	for i := range p.tables {
-		if m := p.tables[i].Marker; !seen[m] {
+	for i := range p.written {
+		if m := p.written[i].Marker; p.written[i].Mode != "off" && !seen[m] {
 			seen[m] = true
 			names = append(names, m)
 		}
@@ -59,7 +68,7 @@ func (p *Policy) Markers() []string {
 	return names
 }
 
-// Empty reports whether nothing at all is protected.
+// Empty reports whether nothing at all is protected. Something may be observed.
 func (p *Policy) Empty() bool { return len(p.tables) == 0 }
 
 // rule returns the configured table that speaks for a relation: one that
@@ -126,6 +135,7 @@ func (p *Policy) Resolve(c *catalog.Catalog) *Set {
 	s.findIndirect()
 	s.findOpen()
 	s.collectMentions()
+	s.observe()
 	return s
 }
 
@@ -152,5 +162,8 @@ func (p *Policy) Assume() *Set {
 	empty, _ := catalog.New("", nil)
 	s := p.Resolve(empty)
 	s.assume = true
+	if s.observing != nil {
+		s.observing.assume = true
+	}
 	return s
 }

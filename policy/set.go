@@ -22,6 +22,9 @@ type Set struct {
 	indirect map[catalog.Name]*Indirect
 	assume   bool
 
+	observing *Set      // see Observing
+	lacking   []Warning // what tables that are only observed do not have yet
+
 	relations map[string]bool // bare names of everything in tables and indirect
 	mentions  []string        // the same as text that a statement about them contains, lower case
 }
@@ -315,12 +318,16 @@ func (s *Set) table(r *catalog.Relation, rule *config.Table) *Table {
 		}
 	}
 	if t.Ordinal < 0 {
-		t.Unmarked = true
+		t.Unmarked = !t.Observed
 		t.Problem = fmt.Sprintf("protected table %q has no column %q to mark its deleted rows with", r.Name.String(), rule.Marker)
 		t.Fix = fmt.Sprintf("Add it: ALTER TABLE %s ADD COLUMN %s timestamptz;", r.Name, rule.Marker)
+		s.lacks(t)
 		return t
 	}
 	t.mark(rule)
+	if slices.ContainsFunc(t.Audit, func(a Audit) bool { return a.Type == "" }) {
+		s.lacks(t)
+	}
 	return t
 }
 

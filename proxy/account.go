@@ -23,6 +23,9 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 	if s.Root.Enabled(context.Background(), slog.LevelDebug) {
 		s.logPlan(plan, sql)
 	}
+	if plan.Observed != nil {
+		s.showObserved(plan.Observed, sql)
+	}
 	for i := range plan.Stmts {
 		s.warn(&plan.Stmts[i])
 		if r := plan.Stmts[i].Refusal; r != nil {
@@ -73,6 +76,9 @@ func (s *Session) count(plan *rewrite.Plan) {
 	}
 	for i := range plan.Stmts {
 		s.countOne(&plan.Stmts[i])
+	}
+	if s.Policy.Observes() {
+		s.countObserved(plan)
 	}
 }
 

@@ -201,11 +201,13 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		case wait:
 			return false, s.ended()
 		case outdated:
+			s.looked(key(port)) // the server skips its Execute
 			s.refuseOutdated()
 			return true, nil
 		}
 		portal := key(port)
 		s.bound(portal, statement)
+		s.looked(portal)
 		r := s.request(bind)
 		r.port, r.name = portal, statement
 	case 'D', 'C':
@@ -234,6 +236,13 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(port) {
 			return false, s.reserved()
 		}
+		switch s.checkPortal(key(port)) {
+		case wait:
+			return false, s.ended()
+		case outdated:
+			s.refuseOutdated()
+			return true, nil
+		}
 		if u, ok := s.utilities.get(key(port)); ok {
 			// A utility statement is analysed when it runs, not when it is bound.
 			names := []string{u.name, u.inner}
@@ -259,10 +268,13 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 			return false, s.violation(fmt.Errorf("a FunctionCall message without a function"))
 		}
 		s.reload()
-		if s.looks() && runner(oid) {
-			s.clientSink = discard
-			s.sendFunctionRefused()
-			return true, nil
+		if runner(oid) {
+			if s.enforces() {
+				s.clientSink = discard
+				s.sendFunctionRefused()
+				return true, nil
+			}
+			s.observeCall()
 		}
 		s.queue.push(request{kind: functionCall})
 		s.changes(rewrite.ChangesNames | rewrite.ChangesLexing) // it may be set_config

@@ -42,7 +42,7 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	if s.turns++; timed {
 		s.Observer.Rewrite(s.Now().Sub(began))
 	}
-	if s.behind && plan.Depends {
+	if s.behind && plan.Depends && s.enforces() {
 		return rewrite.RefuseWhole(sql, rewrite.Behind())
 	}
 	return plan

@@ -184,6 +184,9 @@ func (s *Session) check(name string) verdict {
 		return wait
 	case p == nil && s.blind, p != nil && p.whole == unseen:
 		// It was made when nothing was protected, so nobody knows what it does.
+		if !s.enforces() {
+			return fine
+		}
 		return outdated
 	case p == nil || p.whole == nil || !p.whole.Depends:
 		return fine
@@ -196,10 +199,12 @@ func (s *Session) check(name string) verdict {
 	}
 	s.env.Stale = false
 	s.reading()
-	if s.behind || !s.Plans.Rewrite(p.sql, &s.env, s.scratch).Same(p.whole) {
+	plan := s.Plans.Rewrite(p.sql, &s.env, s.scratch)
+	if s.behind && s.enforces() || !plan.Same(p.whole) {
 		return outdated
 	}
 	p.names = s.names
+	p.observed(plan)
 	return fine
 }
 
@@ -277,12 +282,12 @@ func (s *Session) executes(plan *rewrite.Plan, sql string) (*rewrite.Plan, bool)
 	changes := rewrite.Changes(0)
 	for i := range plan.Stmts {
 		st := &plan.Stmts[i]
-		if changes != 0 && plan.Depends {
+		if changes != 0 && plan.Depends && s.enforces() {
 			// What follows was planned without knowing of the change.
 			return rewrite.RefuseWhole(sql, rewrite.Moved()), true
 		}
 		if st.Execute != "" {
-			if p := s.statement(keyOf(st.Execute)); len(plan.Stmts) > 1 && s.moves(plan) && p != nil && p.whole != nil && p.whole.Depends {
+			if p := s.statement(keyOf(st.Execute)); len(plan.Stmts) > 1 && s.enforces() && s.moves(plan) && p != nil && p.whole != nil && p.whole.Depends {
 				// A statement before it may change what it means.
 				return rewrite.RefuseWhole(sql, rewrite.Moved()), true
 			}

@@ -205,12 +205,17 @@ func (s *Session) learn(q *refresh) error {
 		return nil
 	}
 	s.named()
+	s.goOn()
+	return nil
+}
+
+// goOn lets the client go on after questions of our own.
+func (s *Session) goOn() {
 	if s.heldRFQ != nil {
 		s.ToClient.add(s.heldRFQ...)
 		s.heldRFQ, s.entered = nil, true
 	}
 	s.serverSink = discard
-	return nil
 }
 
 // old reports whether what was read of the relations is older than what the
@@ -233,8 +238,15 @@ func (s *Session) named() {
 }
 
 // unlearned ends the session: without knowing the names nothing that it sends
-// can be vouched for.
+// can be vouched for. Where nothing has to be vouched for, it is only not observed
+// from now on. But a question that failed inside a transaction has ended that.
 func (s *Session) unlearned(q *refresh) error {
+	if !s.enforces() && s.status == 'I' && !q.flush {
+		s.unable = true
+		s.Log.Warn("the statements of this session are not observed: the names in scope could not be read from the server", "error", q.err)
+		s.goOn()
+		return nil
+	}
 	s.fatal("08006", fmt.Sprintf("tombstone could not read the names in scope from the server: %s", q.err),
 		"The proxy reads pg_catalog through the client's own connection; see that the role may, and that statement_timeout allows it.")
 	return ErrEnded
@@ -245,6 +257,11 @@ func (s *Session) report(set *policy.Set) {
 	for _, w := range set.Warnings() {
 		if s.Snapshots.firstTime(set.Database, w.Problem) {
 			s.Log.Warn("the policy cannot be kept in full", "database", set.Database, "table", w.Table, "problem", w.Problem, "fix", w.Fix)
+		}
+	}
+	for _, w := range set.Missing() {
+		if s.Snapshots.firstTime(set.Database, w.Problem) {
+			s.Log.Info("before an observed table is enforced", "database", set.Database, "table", w.Table, "problem", w.Problem, "fix", w.Fix)
 		}
 	}
 	for table, from := range set.Unfollowed() {

@@ -89,6 +89,9 @@ func appendTag(dst []byte, verb string, number []byte) []byte {
 }
 
 func (s *Session) countExecute(p *prepared) {
+	if p != nil && s.Policy.Observes() {
+		s.countObservedExecute(p)
+	}
 	switch st := p.stmt(); {
 	case st != nil:
 		s.countOne(st)

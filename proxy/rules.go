@@ -22,15 +22,17 @@ func (s *Session) reload() {
 	if now == s.Rules {
 		return
 	}
-	before := s.Rules
+	before, looked := s.Rules, s.looks()
 	s.Rules = now
 	if now.Snapshots == before.Snapshots {
 		return
 	}
 	s.names++
+	s.reloads++
 	s.stale, s.reread, s.digest = true, true, digest{}
-	s.blind = s.blind || before.Policy.Empty() && !s.wary
+	s.blind = s.blind || !looked
 	s.wary = now.Policy.Empty() && (!before.Policy.Empty() || s.wary)
+	s.unable = false
 	set, seen, _ := now.Snapshots.database(s.databaseNow()).current(s.Now())
 	switch {
 	case set != nil && !s.private && s.status == 'I':
@@ -51,5 +53,9 @@ func (s *Session) reload() {
 }
 
 // looks reports whether statements have to be looked at. Where nothing is protected they need not be, unless some were
-// prepared when something was.
-func (s *Session) looks() bool { return s.wary || !s.Policy.Empty() }
+// prepared when something was, or something is observed.
+func (s *Session) looks() bool { return s.enforces() || s.Policy.Observes() && !s.unable }
+
+// enforces reports whether a statement may have to be refused: something is protected, or was when some were prepared. What is
+// only observed is no reason.
+func (s *Session) enforces() bool { return s.wary || !s.Policy.Empty() }

@@ -116,7 +116,7 @@ func (s *Session) login(part *wire.Part) error {
 		}
 		s.phase = ready
 		s.Rules = s.Current.Load()
-		if s.Policy.Empty() {
+		if !s.looks() {
 			s.status, s.entered = 'I', true
 			if err := s.pass(part); err != nil {
 				return err
@@ -366,6 +366,7 @@ func (s *Session) settle(status byte, batch uint64) {
 	if idle {
 		s.effects.clear()
 		s.utilities.clear()
+		s.bindings.clear()
 	}
 	s.behind = false
 	if s.env.Dirty {

@@ -66,6 +66,8 @@ type Session struct {
 	wary  bool // nothing is protected, but there may be prepared statements from when something was
 	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
 
+	unable bool // the names could not be read, which only observing needs: see unlearned
+
 	renews       bool            // relations are read anew before the client hears that its transaction has ended
 	dirtyCatalog bool            // the open transaction changed relations: see rewrite.Env.Dirty
 	cursors      rewrite.Changes // what cursors that were declared may change when fetched from
@@ -97,6 +99,8 @@ type Session struct {
 	effects    named[rewrite.Changes] // what the portals bound by the client may change when run
 	utilities  named[utility]         // portals of utility statements that run something prepared, or depend on names
 	unnamed    [2]prepared            // see accepted
+	bindings   named[uint64]          // reloads when portals were bound, of those bound after the first
+	reloads    uint64                 // how often the policy has become another
 
 	encoding, serverEncoding string // client_encoding, server_encoding
 

@@ -18,6 +18,8 @@ type Snapshots struct {
 	mu   gosync.Mutex
 	all  map[string]*snapshot
 	said map[[2]string]bool // database and problem, logged
+
+	shapes shapes // of observed statements, logged
 }
 
 // snapshot is what is known of one database. It is looked at with each

@@ -139,7 +139,7 @@ func (c *Cache) rewrite(sql string, env *Env, s *Scratch) *Plan {
 }
 
 // fresh plans a copy of a text: a plan may hold parts of it.
-func fresh(sql string, env *Env) *Plan { return Rewrite(strings.Clone(sql), env) }
+func fresh(sql string, env *Env) *Plan { return Observe(strings.Clone(sql), env) }
 
 // holds reports whether a plan made under the same key is right although the
 // names may have changed since they were read: one that does not depend on them.
@@ -239,6 +239,9 @@ func (p *Plan) size() int {
 	n := planSize + len(p.changes)*changeSize + len(p.Stmts)*stmtSize
 	for i := range p.changes {
 		n += len(p.changes[i].words)
+	}
+	if p.Observed != nil {
+		n += p.Observed.size()
 	}
 	for i := range p.Stmts {
 		s := &p.Stmts[i]

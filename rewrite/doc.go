@@ -21,6 +21,12 @@
 // that would come out wrong without it: see rules.go. What a rule cannot
 // answer it refuses (refuse.go): uncertain means refuse.
 //
+// # Tables that are only observed
+//
+// [Observe] plans a text twice: by the Set in force, which is what is done, and
+// by the one in which the observed tables are protected too, which is only told
+// (observe.go). A Set in force that protects nothing edits and refuses nothing.
+//
 // # What may never happen
 //
 // A statement that reads or deletes protected rows comes back unedited and

@@ -28,6 +28,10 @@ type Plan struct {
 
 	Changes Changes // what any statement of the text may change
 
+	// Observed: what would be done if tables that are only observed were
+	// protected; nil if that is what is done.
+	Observed *Observed
+
 	// Depends: under other names in scope, or another Set, the plan could be
 	// another. A statement that is kept and run later has to be planned again.
 	Depends bool
@@ -86,6 +90,8 @@ type Touch struct {
 	Rule   *Rule
 	Action Action
 	Offset int // where the client's text names it, in bytes
+
+	observed bool // the table is only observed: the plan is one of Observed
 }
 
 // Changes says what a statement may change of how later ones are to be read.

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"strings"
 
 	"tombstone/rewrite/lex"
@@ -29,4 +30,30 @@ func Redact(sql string) string {
 		end = int(t.End)
 	}
 	return b.String()
+}
+
+// Gist returns what texts that an application makes of one pattern have in
+// common: lists of literals and parameters are cut to one item, whatever their
+// length, and so are lists of rows of one item each. It is for telling texts apart,
+// not for reading.
+func Gist(sql string) string {
+	toks, err := lex.Scan(nil, sql)
+	if err != nil {
+		return ""
+	}
+	b := make([]byte, 0, len(sql))
+	for _, t := range toks {
+		switch t.Kind {
+		case lex.String, lex.EString, lex.UString, lex.BitString, lex.HexString, lex.DollarString, lex.Integer, lex.Float, lex.Param:
+			b = append(b, " ?"...)
+		default:
+			b = append(append(b, ' '), t.Text(sql)...)
+		}
+		for _, more := range []string{" , ?", " , ( ? )"} {
+			if bytes.HasSuffix(b, []byte(more[2:]+more)) {
+				b = b[:len(b)-len(more)]
+			}
+		}
+	}
+	return string(b)
 }

@@ -17,7 +17,7 @@ import (
 // a Parse. It never fails: what it cannot answer for is refused in the Plan.
 func Rewrite(sql string, env *Env) *Plan {
 	// While names may have changed, so may what is protected.
-	mentions := env.Stale || env.Set.Mentions(sql) || mentionsEscaped(sql, env.Set) || env.foreign(sql) && env.Set.Foreign()
+	mentions := env.Stale || env.Set.Enforces() && (env.Set.Mentions(sql) || mentionsEscaped(sql, env.Set) || env.foreign(sql) && env.Set.Foreign())
 	if mentions && env.foreign(sql) {
 		masked, ok := mask(sql, env)
 		if !ok {
@@ -212,16 +212,20 @@ func (r *rewriter) after(changes Changes, first, last int) {
 	}
 }
 
-// refuse makes the statement refused, by the first reason that is found.
+// refuse makes the statement refused, by the first reason that is found. Where
+// nothing is protected there is no reason but one: the names of our own.
+//
+// Without the latter, a policy that only observes would refuse what reads tables by
+// their names, query_to_xml($1, ..), as one that protects some has to.
 func (r *rewriter) refuse(rule string, offset int32, args ...any) {
-	if r.stmt.Refusal == nil {
+	if r.stmt.Refusal == nil && (r.env.Set.Enforces() || rule == "reserved-name") {
 		r.stmt.Refusal = newRefusal(rule, int(offset), args...)
 	}
 }
 
 // touch records that a rule fired for a protected table.
 func (r *rewriter) touch(table *policy.Table, rule *Rule, offset int32, action Action) {
-	r.stmt.Touched = append(r.stmt.Touched, Touch{table.String(), rule, action, int(offset)})
+	r.stmt.Touched = append(r.stmt.Touched, Touch{Table: table.String(), Rule: rule, Action: action, Offset: int(offset), observed: table.Observed})
 	r.stmt.Action = max(r.stmt.Action, action)
 }
 

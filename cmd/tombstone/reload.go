@@ -130,7 +130,8 @@ func (r *reloader) reload(why string) {
 	}
 	r.config = c
 	r.seen = look(c.Files()) // which may be others now
-	r.log.Info("configuration reloaded", "because", why, "tables", len(c.Tables))
+	enforced, observed, off := c.Modes()
+	r.log.Info("configuration reloaded", "because", why, "enforced", enforced, "observed", observed, "off", off)
 }
 
 // restartOnly lists settings that differ and are read at the start only.

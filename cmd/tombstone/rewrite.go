@@ -51,7 +51,7 @@ table that the policy covers is taken to exist and to have its marker column.`)
 	for _, p := range strings.Split(*path, ",") {
 		env.Path = append(env.Path, strings.TrimSpace(p))
 	}
-	plan := rewrite.Rewrite(sql, env)
+	plan := rewrite.Observe(sql, env)
 	if *asJSON {
 		return printJSON(s, sql, plan)
 	}
@@ -117,6 +117,7 @@ func printPlan(s stdio, sql string, plan *rewrite.Plan) error {
 			fmt.Fprintf(s.err, "--   %s: %s (%s)\n", t.Table, t.Rule.Why, t.Rule.Name)
 		}
 	}
+	printObserved(s, sql, plan.Observed)
 	return nil
 }
 
@@ -139,6 +140,7 @@ type (
 		Fault      string          `json:"fault,omitempty"`
 		Statements []statementJSON `json:"statements"`
 		Refusal    *refusalJSON    `json:"refusal,omitempty"`
+		Observed   *observedJSON   `json:"observed,omitempty"`
 	}
 	statementJSON struct {
 		Kind    string      `json:"kind"`
@@ -177,6 +179,7 @@ func printJSON(s stdio, sql string, plan *rewrite.Plan) error {
 	} else {
 		out.SQL = plan.Apply(sql)
 	}
+	out.Observed = observedOf(sql, plan.Observed)
 	e := json.NewEncoder(s.out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")

@@ -13,6 +13,7 @@ const (
 
 func TestRewrite(t *testing.T) {
 	policy := file(t, "t.yaml", "listen: 127.0.0.1:0\nupstream: postgres://127.0.0.1\ntables: [{name: public.users, marker: gone}]\n")
+	observed := file(t, "o.yaml", "listen: 127.0.0.1:0\nupstream: postgres://127.0.0.1\ntables: [{name: public.users, mode: observe}]\n")
 	schema := file(t, "s.sql", "CREATE TABLE users (id int, gone timestamptz); CREATE TABLE logs (id int);")
 	for _, c := range []struct {
 		name, stdin string
@@ -30,6 +31,10 @@ func TestRewrite(t *testing.T) {
 		{"not in the policy", "", []string{"--config", policy, "--schema", schema, "DELETE FROM logs"}, 0, "DELETE FROM logs\n", "-- delete: passed\n"},
 		{"not SQL, nothing protected", "", []string{"--config", policy, "--schema", schema, "SELEC 1 FROM logs"}, 0, "SELEC 1 FROM logs\n", ": the server's own error would come back\n"},
 		{"not SQL", "", []string{"--config", policy, "--schema", schema, "SELEC 1 FROM users"}, 1, "", "refused: "},
+		{"only observed", "", []string{"--config", observed, deleteUser}, 0, deleteUser + "\n",
+			"-- delete: passed\n--   public.users is only observed; enforced, the statement would be buried (bury-delete)\n--   it would become: " + buriedUser},
+		{"only observed, would be refused", "", []string{"--config", observed, "TRUNCATE users RESTART IDENTITY"}, 0, "TRUNCATE users RESTART IDENTITY\n",
+			"would be refused (truncate-restart)\n--     TRUNCATE .. RESTART IDENTITY of protected table \"public.users\" is not supported (SQLSTATE 0A000)\n--     hint: "},
 		{"refused", "", []string{"TRUNCATE users RESTART IDENTITY"}, 1, "", "refused: TRUNCATE .. RESTART IDENTITY of protected table \"public.users\" is not supported (SQLSTATE 0A000)\nhint: "},
 		{"no such config", "", []string{"--config", "/nowhere.yaml", deleteUser}, 1, "", "/nowhere.yaml: no such file; check the path\n"},
 		{"no such schema", "", []string{"--schema", "/nowhere.sql", deleteUser}, 1, "", "tombstone rewrite: --schema: open /nowhere.sql: no such file or directory\n"},
@@ -56,6 +61,16 @@ func TestRewriteJSON(t *testing.T) {
 	st := plan.Statements[0]
 	if st.Kind != "delete" || st.Action != "buried" || st.Tag != "DELETE" || len(st.Touched) != 1 || st.Touched[0].Table != "public.users" || st.Touched[0].Offset != strings.Index(deleteUser, "users") {
 		t.Errorf("%+v", st)
+	}
+
+	observed := file(t, "o.yaml", "listen: 127.0.0.1:0\nupstream: postgres://127.0.0.1\ntables: [{name: public.users, mode: observe}]\n")
+	o = tombstone(t, "", "rewrite", "--config", observed, "--json", deleteUser)
+	plan = planJSON{}
+	if err := json.Unmarshal([]byte(o.out), &plan); err != nil || o.status != 0 || plan.SQL != deleteUser || plan.Edited {
+		t.Fatalf("%v: %+v", err, o)
+	}
+	if w := plan.Observed; w == nil || w.SQL+"\n" != buriedUser || len(w.Outcomes) != 1 || w.Outcomes[0].Table != "public.users" || w.Outcomes[0].Action != "buried" {
+		t.Errorf("%+v", w)
 	}
 
 	o = tombstone(t, "", "rewrite", "--json", "TRUNCATE users RESTART IDENTITY")

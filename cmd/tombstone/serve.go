@@ -30,7 +30,8 @@ func serve(ctx context.Context, s stdio, args []string) error {
 		return plainly(s, err)
 	}
 	if *check {
-		_, err := fmt.Fprintf(s.out, "%s is valid: %d table entries\n", c.File, len(c.Tables))
+		enforced, observed, off := c.Modes()
+		_, err := fmt.Fprintf(s.out, "%s is valid: %d table entries, %d enforced, %d observed, %d off\n", c.File, len(c.Tables), enforced, observed, off)
 		return err
 	}
 	level := new(slog.LevelVar)
@@ -86,7 +87,8 @@ func start(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*service, 
 	if level != nil {
 		v.reloader = &reloader{config: c, proxy: p, level: level, metrics: metrics, log: log}
 	}
-	log.Info("proxy listens", "address", p.Addr().String(), "upstream", c.Upstream.String(), "tables", len(c.Tables), "version", version)
+	enforced, observed, off := c.Modes()
+	log.Info("proxy listens", "address", p.Addr().String(), "upstream", c.Upstream.String(), "enforced", enforced, "observed", observed, "off", off, "version", version)
 	if c.Admin != "" {
 		v.admin, err = admin.NewServer(c.Admin, metrics, c.PProf, func(ctx context.Context) error {
 			if p.Draining() {

@@ -13,8 +13,8 @@ import (
 )
 
 func TestServeCheck(t *testing.T) {
-	right := file(t, "right.yaml", "listen: 127.0.0.1:0\nupstream: postgres://127.0.0.1\ntables: [{name: public.users}, {name: \"*.orders\"}]\n")
-	if o := tombstone(t, "", "serve", "--config", right, "--check"); o.status != 0 || o.out != right+" is valid: 2 table entries\n" || o.err != "" {
+	right := file(t, "right.yaml", "listen: 127.0.0.1:0\nupstream: postgres://127.0.0.1\ntables: [{name: public.users}, {name: \"*.orders\"}, {name: public.a, mode: observe}, {name: public.b, mode: \"off\"}, {name: public.c, mode: observe}]\n")
+	if o := tombstone(t, "", "serve", "--config", right, "--check"); o.status != 0 || o.out != right+" is valid: 5 table entries, 2 enforced, 2 observed, 1 off\n" || o.err != "" {
 		t.Errorf("%+v", o)
 	}
 	// Each problem on a line of its own, without the command's name before it, so that editors can jump there.

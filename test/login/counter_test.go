@@ -19,12 +19,14 @@ func (c *counter) Bytes(direction string, n int) {
 		c.received.Add(int64(n))
 	}
 }
-func (c *counter) Statement(string, string) {}
-func (c *counter) Table(string, string)     {}
-func (c *counter) RowsBuried(string, int64) {}
-func (c *counter) Rewrite(time.Duration)    {}
-func (c *counter) ParseFailure()            {}
-func (c *counter) Handshake(string, string) {}
+func (c *counter) Statement(string, string)    {}
+func (c *counter) Table(string, string)        {}
+func (c *counter) RowsBuried(string, int64)    {}
+func (c *counter) Observed(string, string)     {}
+func (c *counter) ObservedRule(string, string) {}
+func (c *counter) Rewrite(time.Duration)       {}
+func (c *counter) ParseFailure()               {}
+func (c *counter) Handshake(string, string)    {}
 func (c *counter) Login(result string) {
 	if result == "ok" {
 		c.ok.Add(1)
