@@ -1,0 +1,235 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// shape writes an archived row as one of its table, under an alias: a FROM item beside the row a of tombstone.archive. A column that has been added
+// since is NULL.
+func shape(columns []Column, alias string) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = fmt.Sprintf("(a.row ->> %s)::%s AS %s", literal(c.Name), c.Type, ident(c.Name))
+	}
+	return "LATERAL (SELECT " + strings.Join(list, ", ") + ")" + as(alias)
+}
+
+// archive purges what was moved to tombstone.archive: by the retention and the hold of the table that the row was in.
+func (p *purger) archive(ctx context.Context, only *grave) error {
+	if !p.has["archive"] {
+		return nil
+	}
+	for _, t := range p.tables {
+		l := t.leaves[0]
+		if only != nil && t != only || l.cutoff.IsZero() {
+			continue
+		}
+		if err := p.unarchived(ctx, l); fatal(ctx, err) {
+			return err
+		} else if err != nil {
+			p.problem(fmt.Errorf("%s in tombstone.archive: %w", t.Name, err))
+		}
+	}
+	if only != nil {
+		return nil
+	}
+	return p.taken(ctx)
+}
+
+// unarchived purges the archived rows of a table.
+func (p *purger) unarchived(ctx context.Context, l *leaf) error {
+	a, hold := l.alias(), ""
+	if l.Hold != "" {
+		hold = " CROSS JOIN " + shape(l.of.Columns, a)
+	}
+	key := make([]string, len(l.identity))
+	for i, name := range l.identity {
+		key[i] = "a.row ->> " + literal(name)
+	}
+	from := fmt.Sprintf("FROM tombstone.archive a%s WHERE a.relation = %s AND COALESCE(a.at, a.archived) < %s", hold, l.relation(), instantOf(l.cutoff))
+	account := p.account(l)
+	forget := ""
+	if p.has["keyed"] {
+		forget = fmt.Sprintf(", keyed AS (DELETE FROM tombstone.keyed k USING gone g WHERE k.relation = %s AND k.key = g.key AND k.deletion = g.deletion AND k.at = g.at)", l.relation())
+	}
+	out := fmt.Sprintf("a.id, ARRAY[%s] AS key, COALESCE(a.at, a.archived) AS at, a.deletion", strings.Join(key, ", "))
+	if err := p.sweep(ctx, account, func(last int64) string {
+		return fmt.Sprintf("%s AND %s AND a.id > %d ORDER BY a.id LIMIT %d", from, l.free(), last, p.size)
+	}, out, forget); err != nil || l.Hold == "" {
+		return err
+	}
+	rows, err := p.conn.Query(ctx, fmt.Sprintf("SELECT (%[1]s) IS NULL, pg_catalog.count(*) %[2]s AND (%[1]s) IS NOT FALSE GROUP BY 1", l.Hold, from))
+	if err != nil {
+		return err
+	}
+	var undecided bool
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&undecided, &n}, func() error {
+		account.keep(map[bool]string{true: "undecided", false: "held"}[undecided], "", n)
+		return nil
+	})
+	return err
+}
+
+// sweep purges archived rows in batches. from ends with what finds the next ones after an id.
+func (p *purger) sweep(ctx context.Context, account *PurgedTable, from func(last int64) string, out, forget string) error {
+	for last := int64(0); ; {
+		if err := p.rest(ctx, 0); err != nil {
+			return err
+		}
+		sql := "SELECT " + out + " " + from(last)
+		if !p.dry {
+			sql = fmt.Sprintf("WITH old AS MATERIALIZED (SELECT %s %s FOR UPDATE OF a SKIP LOCKED), gone AS (DELETE FROM tombstone.archive r USING old WHERE r.id = old.id RETURNING old.*)%s SELECT * FROM gone ORDER BY id",
+				out, from(last), forget)
+		}
+		n := 0
+		err := p.patiently(ctx, func() error {
+			return p.transaction(ctx, func(tx pgx.Tx) error {
+				n = 0
+				rows, err := tx.Query(ctx, sql, pgx.QueryExecModeExec)
+				if err != nil {
+					return err
+				}
+				var id int64
+				var row gone
+				var deletion *string
+				if _, err := pgx.ForEachRow(rows, []any{&id, &row.key, &row.at, &deletion}, func() error {
+					n++
+					last = max(last, id)
+					account.count(row)
+					account.Archived++
+					row.at = nil
+					return nil
+				}); err != nil || n == 0 || p.dry || !p.has["receipts"] {
+					return err
+				}
+				return p.out.write(ctx, tx, "purge")
+			})
+		})
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := p.rest(ctx, n); err != nil {
+			return err
+		}
+	}
+}
+
+// taken purges rows of tables that are not protected, which went with a tombstone by ON DELETE CASCADE: when that has gone, and the longest retention
+// of the tables that they could come back with has passed. Before that, restoring the tombstone brings them back.
+func (p *purger) taken(ctx context.Context) error {
+	type child struct {
+		table  *Table
+		oid    uint32
+		cutoff time.Time
+		ended  bool // each table that rows of this one refer to has a retention
+		kept   []string
+	}
+	var children []*child
+	for _, t := range p.tables {
+		l := t.leaves[0]
+		for _, k := range t.refs {
+			if len(k.from) > 0 || k.OnDelete != 'c' {
+				continue
+			}
+			var c *child
+			for _, one := range children {
+				if one.oid == k.child {
+					c = one
+				}
+			}
+			if c == nil {
+				c = &child{table: k.Child, oid: k.child, ended: true, cutoff: l.cutoff}
+				children = append(children, c)
+			}
+			c.ended = c.ended && !l.cutoff.IsZero()
+			if l.cutoff.Before(c.cutoff) {
+				c.cutoff = l.cutoff
+			}
+			same := make([]string, len(k.Columns))
+			for i := range k.Columns {
+				same[i] = fmt.Sprintf("b.row ->> %s = a.row ->> %s", literal(k.Refs[i]), literal(k.Columns[i]))
+			}
+			if p.dry { // those that would have gone are still there
+				same = append(same, "COALESCE(b.at, b.archived) >= "+instantOf(l.cutoff))
+			}
+			c.kept = append(c.kept,
+				fmt.Sprintf("NOT EXISTS (SELECT FROM %s WHERE %s AND %s%s)", k.Parent.only()+as(referred), k.matches(referred, referrer), dead(l.Table, referred), p.there(referred)),
+				fmt.Sprintf("NOT EXISTS (SELECT FROM tombstone.archive b WHERE b.relation = %s AND %s)", l.relation(), strings.Join(same, " AND ")))
+		}
+	}
+	for _, c := range children {
+		if !c.ended || len(c.table.Columns) == 0 {
+			continue
+		}
+		account := &PurgedTable{Name: c.table.Name.String(), Before: c.cutoff}
+		p.out.Tables = append(p.out.Tables, account)
+		err := p.sweep(ctx, account, func(last int64) string {
+			return fmt.Sprintf("FROM tombstone.archive a CROSS JOIN %s WHERE a.relation = %s::pg_catalog.regclass AND COALESCE(a.at, a.archived) < %s AND %s AND a.id > %d ORDER BY a.id LIMIT %d",
+				shape(c.table.Columns, referrer), literal(full(c.table.Name)), instantOf(c.cutoff), strings.Join(c.kept, " AND "), last, p.size)
+		}, "a.id, ARRAY[]::text[] AS key, COALESCE(a.at, a.archived) AS at, a.deletion", "")
+		if account.Purged == 0 {
+			p.out.Tables = p.out.Tables[:len(p.out.Tables)-1]
+		}
+		if fatal(ctx, err) {
+			return err
+		} else if err != nil {
+			p.problem(fmt.Errorf("%s in tombstone.archive: %w", c.table.Name, err))
+		}
+	}
+	return nil
+}
+
+// records deletes what is known of deletions that nothing is left of, once the longest retention has passed: until then, history shows them.
+func (p *purger) records(ctx context.Context) error {
+	var cutoff time.Time
+	for _, t := range p.tables {
+		for _, l := range t.leaves {
+			if r := l.Retention; r > 0 && (cutoff.IsZero() || p.out.Started.Add(-r).Before(cutoff)) {
+				cutoff = p.out.Started.Add(-r)
+			}
+		}
+	}
+	if p.dry || cutoff.IsZero() || !p.has["deletions"] || !p.has["keyed"] || !p.has["severed"] || !p.has["archive"] {
+		return nil
+	}
+	var b strings.Builder
+	for _, t := range p.tables {
+		for _, l := range t.leaves {
+			if tells(l.Table) && !l.Unmarked {
+				fmt.Fprintf(&b, " AND NOT (d.exact AND EXISTS (SELECT FROM %s WHERE %s%s = d.at))", l.from(referred), referred, ident(l.Marker))
+			}
+		}
+	}
+	err := p.patiently(ctx, func() error {
+		return pgx.BeginFunc(ctx, p.conn, func(tx pgx.Tx) error {
+			var any bool
+			// Most of them have rows that are in the archive, or keyed. The tables are looked at for the others only.
+			if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM tombstone.deletions d WHERE d.at < $1)", cutoff).Scan(&any); err != nil || !any {
+				return err
+			}
+			return tx.QueryRow(ctx, `WITH over AS (
+	DELETE FROM tombstone.deletions d WHERE d.at < $1
+		AND NOT EXISTS (SELECT FROM tombstone.archive a WHERE a.deletion = d.id AND a.at = d.at)
+		AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.deletion = d.id AND k.at = d.at)`+b.String()+` RETURNING d.id, d.at),
+cut AS (DELETE FROM tombstone.severed s USING over o WHERE s.deletion = o.id AND s.at = o.at)
+SELECT pg_catalog.count(*) FROM over`, cutoff).Scan(&p.out.Deletions)
+		})
+	})
+	if cancelled(err) {
+		p.warn("records of deletions that nothing is left of stay for now: looking for what is left took longer than purge.statement_timeout; an index of each marker would help")
+		return nil
+	}
+	if err != nil && !fatal(ctx, err) {
+		err = errors.Join(errors.New("tombstone.deletions"), err)
+		p.problem(err)
+		return nil
+	}
+	return err
+}
