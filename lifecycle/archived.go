@@ -10,14 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// shape writes an archived row as one of its table, under an alias: a FROM item beside the row a of tombstone.archive. A column that has been added
-// since is NULL.
-func shape(columns []Column, alias string) string {
+// shape writes a row of tombstone.archive as one of its table, under an alias: a FROM item beside that row, or in a query inside. A column that has been
+// added since is NULL.
+func shape(row string, columns []Column, alias string) string {
 	list := make([]string, len(columns))
 	for i, c := range columns {
-		list[i] = fmt.Sprintf("(a.row ->> %s)::%s AS %s", literal(c.Name), c.Type, ident(c.Name))
+		list[i] = fmt.Sprintf("(%srow ->> %s)::%s AS %s", row, literal(c.Name), c.Type, ident(c.Name))
 	}
-	return "LATERAL (SELECT " + strings.Join(list, ", ") + ")" + as(alias)
+	return "(SELECT " + strings.Join(list, ", ") + ")" + as(alias)
 }
 
 // archive purges what was moved to tombstone.archive: by the retention and the hold of the table that the row was in.
@@ -44,37 +44,76 @@ func (p *purger) archive(ctx context.Context, only *grave) error {
 
 // unarchived purges the archived rows of a table.
 func (p *purger) unarchived(ctx context.Context, l *leaf) error {
-	a, hold := l.alias(), ""
+	free, hold := "true", ""
 	if l.Hold != "" {
-		hold = " CROSS JOIN " + shape(l.of.Columns, a)
+		// In a query of its own, so that a name in it is the row's rather than the archive's.
+		hold = fmt.Sprintf("(SELECT (%s) FROM %s)", l.Hold, shape("a.", l.of.Columns, l.alias()))
+		free = hold + " IS FALSE"
 	}
-	key := make([]string, len(l.identity))
-	for i, name := range l.identity {
-		key[i] = "a.row ->> " + literal(name)
-	}
-	from := fmt.Sprintf("FROM tombstone.archive a%s WHERE a.relation = %s AND COALESCE(a.at, a.archived) < %s", hold, l.relation(), instantOf(l.cutoff))
+	from := fmt.Sprintf("FROM tombstone.archive a WHERE a.relation = %s AND COALESCE(a.at, a.archived) < %s", l.relation(), instantOf(l.cutoff))
 	account := p.account(l)
 	forget := ""
-	if p.has["keyed"] {
-		forget = fmt.Sprintf(", keyed AS (DELETE FROM tombstone.keyed k USING gone g WHERE k.relation = %s AND k.key = g.key AND k.deletion = g.deletion AND k.at = g.at)", l.relation())
+	for _, part := range p.forgetArchived(l, "gone") {
+		forget += ", " + part
 	}
-	out := fmt.Sprintf("a.id, ARRAY[%s] AS key, COALESCE(a.at, a.archived) AS at, a.deletion", strings.Join(key, ", "))
+	out := "a.id, " + p.archivedRow(l)
 	if err := p.sweep(ctx, account, func(last int64) string {
-		return fmt.Sprintf("%s AND %s AND a.id > %d ORDER BY a.id LIMIT %d", from, l.free(), last, p.size)
+		return fmt.Sprintf("%s AND %s AND a.id > %d ORDER BY a.id LIMIT %d", from, free, last, p.size)
 	}, out, forget); err != nil || l.Hold == "" {
 		return err
 	}
-	rows, err := p.conn.Query(ctx, fmt.Sprintf("SELECT (%[1]s) IS NULL, pg_catalog.count(*) %[2]s AND (%[1]s) IS NOT FALSE GROUP BY 1", l.Hold, from))
+	rows, err := p.conn.Query(ctx, fmt.Sprintf("SELECT %[1]s IS NULL, pg_catalog.count(*), pg_catalog.min(COALESCE(a.at, a.archived)) %[2]s AND %[1]s IS NOT FALSE GROUP BY 1", hold, from))
 	if err != nil {
 		return err
 	}
 	var undecided bool
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&undecided, &n}, func() error {
-		account.keep(map[bool]string{true: "undecided", false: "held"}[undecided], "", n)
+	var oldest *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&undecided, &n, &oldest}, func() error {
+		account.keep(Kept{map[bool]string{true: "undecided", false: "held"}[undecided], "", n}, oldest)
 		return nil
 	})
 	return err
+}
+
+// archivedRow writes what forgetArchived has to know of a row a of tombstone.archive.
+func (g *graph) archivedRow(l *leaf) string {
+	fields := func(names []string) string {
+		list := make([]string, len(names))
+		for i, name := range names {
+			list[i] = "a.row ->> " + literal(name)
+		}
+		return "ARRAY[" + strings.Join(list, ", ") + "]"
+	}
+	text := fields(l.identity) + " AS key, COALESCE(a.at, a.archived) AS at, a.deletion"
+	for i, k := range l.refs {
+		if g.severs(k) {
+			was := make([]string, len(k.SetColumns))
+			for j, name := range k.SetColumns {
+				was[j] = k.refOf(name)
+			}
+			text += fmt.Sprintf(", %s AS was%d", fields(was), i)
+		}
+	}
+	return text
+}
+
+// forgetArchived is forget for archived rows. Another row may have the key by now, and what is known of that stays.
+func (g *graph) forgetArchived(l *leaf, from string) []string {
+	var parts []string
+	if g.has["keyed"] {
+		parts = append(parts, fmt.Sprintf("keyed AS (DELETE FROM tombstone.keyed k USING %s g WHERE k.relation = %s AND k.key = g.key AND k.deletion = g.deletion AND k.at = g.at)", from, l.relation()))
+	}
+	if g.has["severed"] {
+		parts = append(parts, fmt.Sprintf("severed AS (DELETE FROM tombstone.severed s USING %s g WHERE s.relation = %s AND s.key = g.key AND s.at <= g.at)", from, l.relation()))
+	}
+	for i, k := range l.refs {
+		if g.severs(k) {
+			parts = append(parts, fmt.Sprintf("was%d AS (DELETE FROM tombstone.severed s USING %s g WHERE s.relation = %s::pg_catalog.regclass AND s.constraint_name = %s AND s.was = g.was%d AND s.deletion = g.deletion AND s.at = g.at)",
+				i, from, literal(full(k.Child.Name)), literal(k.Name), i))
+		}
+	}
+	return parts
 }
 
 // sweep purges archived rows in batches. from ends with what finds the next ones after an id.
@@ -83,9 +122,9 @@ func (p *purger) sweep(ctx context.Context, account *PurgedTable, from func(last
 		if err := p.rest(ctx, 0); err != nil {
 			return err
 		}
-		sql := "SELECT " + out + " " + from(last)
+		sql := fmt.Sprintf("SELECT id, key, at FROM (SELECT %s %s) gone", out, from(last))
 		if !p.dry {
-			sql = fmt.Sprintf("WITH old AS MATERIALIZED (SELECT %s %s FOR UPDATE OF a SKIP LOCKED), gone AS (DELETE FROM tombstone.archive r USING old WHERE r.id = old.id RETURNING old.*)%s SELECT * FROM gone ORDER BY id",
+			sql = fmt.Sprintf("WITH old AS MATERIALIZED (SELECT %s %s FOR UPDATE OF a SKIP LOCKED), gone AS (DELETE FROM tombstone.archive r USING old WHERE r.id = old.id RETURNING old.*)%s SELECT id, key, at FROM gone ORDER BY id",
 				out, from(last), forget)
 		}
 		n := 0
@@ -98,8 +137,7 @@ func (p *purger) sweep(ctx context.Context, account *PurgedTable, from func(last
 				}
 				var id int64
 				var row gone
-				var deletion *string
-				if _, err := pgx.ForEachRow(rows, []any{&id, &row.key, &row.at, &deletion}, func() error {
+				if _, err := pgx.ForEachRow(rows, []any{&id, &row.key, &row.at}, func() error {
 					n++
 					last = max(last, id)
 					account.count(row)
@@ -171,9 +209,9 @@ func (p *purger) taken(ctx context.Context) error {
 		account := &PurgedTable{Name: c.table.Name.String(), Before: c.cutoff}
 		p.out.Tables = append(p.out.Tables, account)
 		err := p.sweep(ctx, account, func(last int64) string {
-			return fmt.Sprintf("FROM tombstone.archive a CROSS JOIN %s WHERE a.relation = %s::pg_catalog.regclass AND COALESCE(a.at, a.archived) < %s AND %s AND a.id > %d ORDER BY a.id LIMIT %d",
-				shape(c.table.Columns, referrer), literal(full(c.table.Name)), instantOf(c.cutoff), strings.Join(c.kept, " AND "), last, p.size)
-		}, "a.id, ARRAY[]::text[] AS key, COALESCE(a.at, a.archived) AS at, a.deletion", "")
+			return fmt.Sprintf("FROM tombstone.archive a CROSS JOIN LATERAL %s WHERE a.relation = %s::pg_catalog.regclass AND COALESCE(a.at, a.archived) < %s AND %s AND a.id > %d ORDER BY a.id LIMIT %d",
+				shape("a.", c.table.Columns, referrer), literal(full(c.table.Name)), instantOf(c.cutoff), strings.Join(c.kept, " AND "), last, p.size)
+		}, "a.id, ARRAY[]::text[] AS key, COALESCE(a.at, a.archived) AS at", "")
 		if account.Purged == 0 {
 			p.out.Tables = p.out.Tables[:len(p.out.Tables)-1]
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tombstone/config"
+	"tombstone/policy"
 )
 
 // PurgeOptions say how to purge. Zero values of those that config.Purge does not have are good.
@@ -49,8 +50,8 @@ type purger struct {
 // and the next purge goes on. The error says that nothing was begun; what went wrong later is among Purged.Problems.
 //
 // The connection is this purge's own: it has other settings afterwards.
-func Purge(ctx context.Context, conn *pgx.Conn, d *Database, o PurgeOptions) (*Purged, error) {
-	p := &purger{conn: conn, o: o, size: max(o.Batch, 1), limit: rate.NewLimiter(rate.Inf, 0), pages: 256, major: d.Version / 10000}
+func Purge(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o PurgeOptions) (*Purged, error) {
+	p := &purger{conn: conn, o: o, size: max(o.Batch, 1), limit: rate.NewLimiter(rate.Inf, 0), pages: 256}
 	if o.Rate > 0 {
 		p.limit = rate.NewLimiter(rate.Limit(o.Rate), p.size)
 		p.limit.AllowN(time.Now(), p.size) // the first batch is paid for afterwards, like all others
@@ -79,12 +80,22 @@ func Purge(ctx context.Context, conn *pgx.Conn, d *Database, o PurgeOptions) (*P
 			_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock("+purgeLock+")")
 		}()
 	}
-	g, err := readGraph(ctx, conn, d, p.out.Started)
-	if err != nil {
+	err := p.patiently(ctx, func() error { // also of those who alter a table: its definition cannot be read meanwhile
+		d, err := Read(ctx, conn, rules)
+		if err == nil {
+			p.major = d.Version / 10000
+			p.graph, err = readGraph(ctx, conn, d, p.out.Started)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errStopped):
+		p.out.Outcome, p.out.Finished = "stopped", time.Now().UTC()
+		return p.out, nil
+	case err != nil:
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}
-	p.graph = g
-	g.dry = o.Dry
+	p.dry = o.Dry
 	if o.Dry {
 		if _, err := conn.Exec(ctx, "CREATE TEMP TABLE IF NOT EXISTS tombstone_going (leaf oid, place tid, key text[], at timestamptz, PRIMARY KEY (leaf, place)); TRUNCATE pg_temp.tombstone_going"); err != nil {
 			return nil, fmt.Errorf("a dry run keeps its notes in a temporary table: %w", err)
@@ -92,7 +103,7 @@ func Purge(ctx context.Context, conn *pgx.Conn, d *Database, o PurgeOptions) (*P
 	}
 	var only *grave
 	if o.Table != "" {
-		if only, err = g.find(ctx, conn, o.Table); err != nil {
+		if only, err = p.find(ctx, conn, o.Table); err != nil {
 			return nil, err
 		}
 	}

@@ -137,12 +137,7 @@ SELECT pg_advisory_lock(7)`)
 	done := make(chan *Purged, 1)
 	wait.Go(func() {
 		conn := connect(t, y.name)
-		d, err := Read(within(t), conn, y.policy)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		out, err := Purge(within(t), conn, d, quick(PurgeOptions{}))
+		out, err := Purge(within(t), conn, y.policy, quick(PurgeOptions{}))
 		if err != nil {
 			t.Error(err)
 		}

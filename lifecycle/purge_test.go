@@ -78,11 +78,7 @@ func (y *yard) purge(t testing.TB, o PurgeOptions) *Purged {
 	t.Helper()
 	conn := connect(t, y.name)
 	defer conn.Close(context.Background())
-	d, err := Read(within(t), conn, y.policy)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := Purge(within(t), conn, d, quick(o))
+	out, err := Purge(within(t), conn, y.policy, quick(o))
 	if err != nil {
 		t.Fatal(err)
 	}

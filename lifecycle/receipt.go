@@ -79,14 +79,18 @@ func (t *PurgedTable) Stay() (n int64) {
 	return n
 }
 
-func (t *PurgedTable) keep(reason, by string, n int64) {
+func (t *PurgedTable) keep(more Kept, oldest *time.Time) {
+	if oldest != nil && (t.KeptOldest == nil || oldest.Before(*t.KeptOldest)) {
+		at := oldest.UTC()
+		t.KeptOldest = &at
+	}
 	for i := range t.Kept {
-		if k := &t.Kept[i]; k.Reason == reason && k.By == by {
-			k.Count += n
+		if k := &t.Kept[i]; k.Reason == more.Reason && k.By == more.By {
+			k.Count += more.Count
 			return
 		}
 	}
-	t.Kept = append(t.Kept, Kept{reason, by, n})
+	t.Kept = append(t.Kept, more)
 }
 
 // gone is a row that went.

@@ -56,11 +56,7 @@ func (p *purger) stay(ctx context.Context, l *leaf, tids []pgtype.TID) error {
 		var count int64
 		var oldest *time.Time
 		_, err = pgx.ForEachRow(rows, []any{&which, &count, &oldest}, func() error {
-			account.keep(reasons[which].Reason, reasons[which].By, count)
-			if oldest != nil && (account.KeptOldest == nil || oldest.Before(*account.KeptOldest)) {
-				at := oldest.UTC()
-				account.KeptOldest = &at
-			}
+			account.keep(Kept{reasons[which].Reason, reasons[which].By, count}, oldest)
 			return nil
 		})
 		return err
