@@ -39,6 +39,8 @@ var commands = []command{
 	{"prepare", "give the database what it needs to keep the policy by itself", prepare},
 	{"history", "list what was deleted", history},
 	{"undo", "restore all that one deletion took", undo},
+	{"purge", "delete for good what was kept long enough", purge},
+	{"erase", "delete certain rows for good, now and with every copy", erase},
 	{"rewrite", "print what the proxy would send for a statement", rewriteSQL},
 	{"health", "ask a running proxy whether it is well, for container health checks", health},
 	{"version", "print the version", printVersion},
