@@ -265,14 +265,15 @@ func (p *purger) group(ctx context.Context, g *group, only *grave) error {
 				continue
 			}
 			err := p.seek(ctx, l, func(found []place) error {
-				if err := p.leaves(ctx, g, found); err != nil {
+				stays, err := p.leaves(ctx, g, found)
+				if err != nil {
 					return err
 				}
 				if g.circle {
-					left = append(left, found...)
+					left = append(left, stays...)
 					return nil
 				}
-				return p.stay(ctx, l, split(found)[l.oid])
+				return p.stay(ctx, l, split(stays)[l.oid])
 			})
 			if fatal(ctx, err) {
 				return err

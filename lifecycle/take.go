@@ -41,19 +41,24 @@ func (p *purger) paused(yes bool) {
 	}
 }
 
-// leaves takes those of the rows that nothing refers to, and then those that only they referred to, as long as these are of the group.
-func (p *purger) leaves(ctx context.Context, g *group, found []place) error {
-	for len(found) > 0 {
+// leaves takes those of the rows that nothing refers to, and then those that only they referred to, as long as these are of the group. It returns those
+// of the rows that stay for now.
+func (p *purger) leaves(ctx context.Context, g *group, found []place) (left []place, err error) {
+	took := map[place]bool{}
+	for all := found; ; {
+		if len(found) == 0 {
+			return slices.DeleteFunc(all, func(row place) bool { return took[row] }), nil
+		}
 		var next []place
 		by := split(found)
 		for _, oid := range slices.Sorted(maps.Keys(by)) {
 			for tids := by[oid]; len(tids) > 0; {
 				n := min(p.size, len(tids))
 				if err := p.rest(ctx, 0); err != nil {
-					return err
+					return nil, err
 				}
 				var up []place
-				var went int
+				var went []gone
 				err := p.patiently(ctx, func() (err error) {
 					up, went, err = p.batch(ctx, g, p.graph.leaves[oid], tids[:n])
 					return err
@@ -63,21 +68,23 @@ func (p *purger) leaves(ctx context.Context, g *group, found []place) error {
 					p.size = n / 2 // one statement takes too long
 					continue
 				case cancelled(err):
-					return fmt.Errorf("one row takes longer than purge.statement_timeout; is there an index for each foreign key to the table? %w", err)
+					return nil, fmt.Errorf("one row takes longer than purge.statement_timeout; is there an index for each foreign key to the table? %w", err)
 				case err != nil:
-					return err
+					return nil, err
+				}
+				for _, row := range went {
+					took[row.place] = true
 				}
 				next = append(next, up...)
 				tids = tids[n:]
-				if err := p.rest(ctx, went); err != nil {
-					return err
+				if err := p.rest(ctx, len(went)); err != nil {
+					return nil, err
 				}
 			}
 		}
 		slices.SortFunc(next, place.compare)
 		found = slices.Compact(next)
 	}
-	return nil
 }
 
 func (a place) compare(b place) int {
@@ -92,8 +99,8 @@ func (a place) compare(b place) int {
 
 // batch takes rows of one leaf in one transaction: those that are still expired, not held, and that nothing refers to. It returns the rows of the
 // group that these referred to.
-func (p *purger) batch(ctx context.Context, g *group, l *leaf, tids []pgtype.TID) (up []place, went int, err error) {
-	err = p.transaction(ctx, func(tx pgx.Tx) error {
+func (p *purger) batch(ctx context.Context, g *group, l *leaf, tids []pgtype.TID) (up []place, went []gone, err error) {
+	err = p.transaction(ctx, func(tx pgx.Tx) (err error) {
 		if tids, err = p.lock(ctx, tx, l, tids); err != nil || len(tids) == 0 {
 			return err
 		}
@@ -102,13 +109,16 @@ func (p *purger) batch(ctx context.Context, g *group, l *leaf, tids []pgtype.TID
 				return err
 			}
 		}
-		rows, err := p.delete(ctx, tx, map[*leaf][]pgtype.TID{l: tids}, func(l *leaf) string {
+		went, err = p.delete(ctx, tx, map[*leaf][]pgtype.TID{l: tids}, func(l *leaf) string {
 			return l.expired(l.alias()) + " AND " + l.free() + p.unreferred(l, l.alias())
 		})
-		if went = len(rows); went == 0 {
+		if len(went) == 0 {
 			up = nil
 		}
-		return errors.Join(err, p.enter(ctx, tx, rows))
+		if err != nil {
+			return err
+		}
+		return p.enter(ctx, tx, went)
 	})
 	return up, went, err
 }
