@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,11 +27,10 @@ func (p *purger) archive(ctx context.Context, only *grave) error {
 		return nil
 	}
 	for _, t := range p.tables {
-		l := t.leaves[0]
-		if only != nil && t != only || l.cutoff.IsZero() {
+		if only != nil && t != only || t.rule.cutoff.IsZero() {
 			continue
 		}
-		if err := p.unarchived(ctx, l); fatal(ctx, err) {
+		if err := p.unarchived(ctx, t); fatal(ctx, err) {
 			return err
 		} else if err != nil {
 			p.problem(fmt.Errorf("%s in tombstone.archive: %w", t.Name, err))
@@ -43,20 +43,26 @@ func (p *purger) archive(ctx context.Context, only *grave) error {
 }
 
 // unarchived purges the archived rows of a table.
-func (p *purger) unarchived(ctx context.Context, l *leaf) error {
+func (p *purger) unarchived(ctx context.Context, t *grave) error {
+	l := t.rule
 	free, hold := "true", ""
 	if l.Hold != "" {
 		// In a query of its own, so that a name in it is the row's rather than the archive's.
-		hold = fmt.Sprintf("(SELECT (%s) FROM %s)", l.Hold, shape("a.", l.of.Columns, l.alias()))
+		hold = fmt.Sprintf("(SELECT (%s) FROM %s)", l.Hold, shape("a.", t.Columns, ident(t.Relation)))
 		free = hold + " IS FALSE"
 	}
 	from := fmt.Sprintf("FROM tombstone.archive a WHERE a.relation = %s AND COALESCE(a.at, a.archived) < %s", l.relation(), instantOf(l.cutoff))
-	account := p.account(l)
+	i := slices.IndexFunc(p.out.Tables, func(one *PurgedTable) bool { return !one.leaf && one.Name == t.Name.String() })
+	if i < 0 { // each partition has a retention of its own
+		i = len(p.out.Tables)
+		p.out.Tables = append(p.out.Tables, &PurgedTable{Name: t.Name.String(), Retention: l.Retention.Seconds(), Before: l.cutoff})
+	}
+	account := p.out.Tables[i]
 	forget := ""
-	for _, part := range p.forgetArchived(l, "gone") {
+	for _, part := range p.forgetArchived(t, "gone") {
 		forget += ", " + part
 	}
-	out := "a.id, " + p.archivedRow(l)
+	out := "a.id, " + p.archivedRow(t)
 	if err := p.sweep(ctx, account, func(last int64) string {
 		return fmt.Sprintf("%s AND %s AND a.id > %d ORDER BY a.id LIMIT %d", from, free, last, p.size)
 	}, out, forget); err != nil || l.Hold == "" {
@@ -77,7 +83,7 @@ func (p *purger) unarchived(ctx context.Context, l *leaf) error {
 }
 
 // archivedRow writes what forgetArchived has to know of a row a of tombstone.archive.
-func (g *graph) archivedRow(l *leaf) string {
+func (g *graph) archivedRow(t *grave) string {
 	fields := func(names []string) string {
 		list := make([]string, len(names))
 		for i, name := range names {
@@ -85,8 +91,8 @@ func (g *graph) archivedRow(l *leaf) string {
 		}
 		return "ARRAY[" + strings.Join(list, ", ") + "]"
 	}
-	text := fields(l.identity) + " AS key, COALESCE(a.at, a.archived) AS at, a.deletion"
-	for i, k := range l.refs {
+	text := fields(t.identity) + " AS key, COALESCE(a.at, a.archived) AS at, a.deletion"
+	for i, k := range t.refs {
 		if g.severs(k) {
 			was := make([]string, len(k.SetColumns))
 			for j, name := range k.SetColumns {
@@ -99,15 +105,15 @@ func (g *graph) archivedRow(l *leaf) string {
 }
 
 // forgetArchived is forget for archived rows. Another row may have the key by now, and what is known of that stays.
-func (g *graph) forgetArchived(l *leaf, from string) []string {
+func (g *graph) forgetArchived(t *grave, from string) []string {
 	var parts []string
 	if g.has["keyed"] {
-		parts = append(parts, fmt.Sprintf("keyed AS (DELETE FROM tombstone.keyed k USING %s g WHERE k.relation = %s AND k.key = g.key AND k.deletion = g.deletion AND k.at = g.at)", from, l.relation()))
+		parts = append(parts, fmt.Sprintf("keyed AS (DELETE FROM tombstone.keyed k USING %s g WHERE k.relation = %s AND k.key = g.key AND k.deletion = g.deletion AND k.at = g.at)", from, t.rule.relation()))
 	}
 	if g.has["severed"] {
-		parts = append(parts, fmt.Sprintf("severed AS (DELETE FROM tombstone.severed s USING %s g WHERE s.relation = %s AND s.key = g.key AND s.at <= g.at)", from, l.relation()))
+		parts = append(parts, fmt.Sprintf("severed AS (DELETE FROM tombstone.severed s USING %s g WHERE s.relation = %s AND s.key = g.key AND s.at <= g.at)", from, t.rule.relation()))
 	}
-	for i, k := range l.refs {
+	for i, k := range t.refs {
 		if g.severs(k) {
 			parts = append(parts, fmt.Sprintf("was%d AS (DELETE FROM tombstone.severed s USING %s g WHERE s.relation = %s::pg_catalog.regclass AND s.constraint_name = %s AND s.was = g.was%d AND s.deletion = g.deletion AND s.at = g.at)",
 				i, from, literal(full(k.Child.Name)), literal(k.Name), i))
@@ -171,7 +177,7 @@ func (p *purger) taken(ctx context.Context) error {
 	}
 	var children []*child
 	for _, t := range p.tables {
-		l := t.leaves[0]
+		l := t.rule
 		for _, k := range t.refs {
 			if len(k.from) > 0 || k.OnDelete != 'c' {
 				continue
@@ -238,7 +244,9 @@ func (p *purger) records(ctx context.Context) error {
 		return nil
 	}
 	var b strings.Builder
+	var known []uint32
 	for _, t := range p.tables {
+		known = append(known, t.OID)
 		for _, l := range t.leaves {
 			if tells(l.Table) && !l.Unmarked {
 				fmt.Fprintf(&b, " AND NOT (d.exact AND EXISTS (SELECT FROM %s WHERE %s%s = d.at))", l.from(referred), referred, ident(l.Marker))
@@ -254,10 +262,11 @@ func (p *purger) records(ctx context.Context) error {
 			}
 			return tx.QueryRow(ctx, `WITH over AS (
 	DELETE FROM tombstone.deletions d WHERE d.at < $1
+		AND NOT EXISTS (SELECT FROM pg_catalog.unnest(d.tables) t JOIN pg_catalog.pg_class c ON c.oid = t WHERE t <> ALL ($2::pg_catalog.oid[])) -- not protected now, and not looked into
 		AND NOT EXISTS (SELECT FROM tombstone.archive a WHERE a.deletion = d.id AND a.at = d.at)
 		AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.deletion = d.id AND k.at = d.at)`+b.String()+` RETURNING d.id, d.at),
 cut AS (DELETE FROM tombstone.severed s USING over o WHERE s.deletion = o.id AND s.at = o.at)
-SELECT pg_catalog.count(*) FROM over`, cutoff).Scan(&p.out.Deletions)
+SELECT pg_catalog.count(*) FROM over`, cutoff, known).Scan(&p.out.Deletions)
 		})
 	})
 	if cancelled(err) {

@@ -109,9 +109,8 @@ func (e *eraser) copies(ctx context.Context, t *grave) ([]int64, error) {
 	if !e.has["archive"] {
 		return nil, nil
 	}
-	l := t.leaves[0]
 	rows, err := e.tx.Query(ctx, fmt.Sprintf("SELECT a.id FROM tombstone.archive a WHERE a.relation = %s AND (SELECT %s FROM %s)%s",
-		l.relation(), e.where, shape("a.", t.Columns, l.alias()), e.locking("a")))
+		t.rule.relation(), e.where, shape("a.", t.Columns, ident(t.Relation)), e.locking("a")))
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +141,7 @@ func (e *eraser) referrers(ctx context.Context, rows []place, ids []int64) (more
 	if len(ids) > 0 {
 		for _, t := range e.tables {
 			for _, k := range t.refs {
-				archived, err := e.archivedReferrers(ctx, k, fmt.Sprintf("tombstone.archive b CROSS JOIN LATERAL %s WHERE b.relation = %s AND b.id = ANY ($1)", shape("b.", t.Columns, "p."), t.leaves[0].relation()), ids)
+				archived, err := e.archivedReferrers(ctx, k, fmt.Sprintf("tombstone.archive b CROSS JOIN LATERAL %s WHERE b.relation = %s AND b.id = ANY ($1)", shape("b.", t.Columns, "p."), t.rule.relation()), ids)
 				if err != nil {
 					return nil, nil, err
 				}
@@ -247,25 +246,25 @@ func (e *eraser) holds(ctx context.Context) error {
 		return nil
 	}
 	held := map[string]int64{}
-	count := func(l *leaf, sql string, of any) error {
+	count := func(t *grave, sql string, of any) error {
 		var n int64
 		if err := e.tx.QueryRow(ctx, sql, of).Scan(&n); err != nil {
-			return fmt.Errorf("%s: hold: %w", l.of.Name, err)
+			return fmt.Errorf("%s: hold: %w", t.Name, err)
 		}
-		held[l.of.Name.String()] += n
+		held[t.Name.String()] += n
 		return nil
 	}
 	for oid, tids := range split(slices.Collect(maps.Keys(e.rows))) {
 		if l := e.leaves[oid]; l.Hold != "" {
-			if err := count(l, fmt.Sprintf("SELECT pg_catalog.count(*) FROM %s WHERE %sctid = ANY ($1) AND (%s) IS NOT FALSE", l.from(l.alias()), l.alias(), l.Hold), tids); err != nil {
+			if err := count(l.of, fmt.Sprintf("SELECT pg_catalog.count(*) FROM %s WHERE %sctid = ANY ($1) AND (%s) IS NOT FALSE", l.from(l.alias()), l.alias(), l.Hold), tids); err != nil {
 				return err
 			}
 		}
 	}
 	for _, t := range e.tables {
-		if l := t.leaves[0]; l.Hold != "" && len(e.archived) > 0 {
-			if err := count(l, fmt.Sprintf("SELECT pg_catalog.count(*) FROM tombstone.archive a WHERE a.relation = %s AND a.id = ANY ($1) AND (SELECT (%s) FROM %s) IS NOT FALSE",
-				l.relation(), l.Hold, shape("a.", t.Columns, l.alias())), slices.Collect(maps.Keys(e.archived))); err != nil {
+		if l := t.rule; l.Hold != "" && len(e.archived) > 0 {
+			if err := count(t, fmt.Sprintf("SELECT pg_catalog.count(*) FROM tombstone.archive a WHERE a.relation = %s AND a.id = ANY ($1) AND (SELECT (%s) FROM %s) IS NOT FALSE",
+				l.relation(), l.Hold, shape("a.", t.Columns, ident(t.Relation))), slices.Collect(maps.Keys(e.archived))); err != nil {
 				return err
 			}
 		}
@@ -327,10 +326,9 @@ func (e *eraser) wipe(ctx context.Context) error {
 	}
 	ids := slices.Sorted(maps.Keys(e.archived))
 	for _, t := range e.tables {
-		l := t.leaves[0]
-		if parts := e.forgetArchived(l, "gone"); len(parts) > 0 && !e.o.Dry {
+		if parts := e.forgetArchived(t, "gone"); len(parts) > 0 && !e.o.Dry {
 			if _, err := e.tx.Exec(ctx, fmt.Sprintf("WITH gone AS MATERIALIZED (SELECT %s FROM tombstone.archive a WHERE a.relation = %s AND a.id = ANY ($1)), %s SELECT",
-				e.archivedRow(l), l.relation(), strings.Join(parts, ", ")), ids); err != nil {
+				e.archivedRow(t), t.rule.relation(), strings.Join(parts, ", ")), ids); err != nil {
 				return err
 			}
 		}

@@ -26,6 +26,7 @@ type graph struct {
 // grave is a protected table that is no partition of another.
 type grave struct {
 	*Table
+	rule     *rule // of the table as a whole, and of what is archived of it
 	identity []string
 	leaves   []*leaf
 	refs     []*reference // to any of its leaves
@@ -81,7 +82,9 @@ func (g *graph) readLeaves(ctx context.Context, conn *pgx.Conn, d *Database, now
 	var oids []uint32
 	for _, p := range d.Set.Tables() {
 		if t := d.tables[p.Name]; t != nil && t.Kind != 'f' {
-			graves[t.OID] = &grave{Table: t, identity: t.identity(d.Indexes)}
+			one := &grave{Table: t, identity: t.identity(d.Indexes)}
+			one.rule = g.rule(t.Protected, one, now)
+			graves[t.OID] = one
 			oids = append(oids, t.OID)
 		}
 	}

@@ -72,9 +72,16 @@ func Purge(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o PurgeOpt
 		return nil, errors.New("this server is a standby, where nothing can be deleted; name the primary, e.g. with target_session_attrs=read-write")
 	}
 	if !o.Dry {
-		if other, err := p.alone(ctx); err != nil || other != "" {
+		other, err := p.alone(ctx)
+		switch {
+		case errors.Is(err, errStopped):
+			p.out.Outcome, p.out.Finished = "stopped", time.Now().UTC()
+			return p.out, nil
+		case err != nil:
+			return nil, err
+		case other != "":
 			p.out.Outcome, p.out.Warnings, p.out.Finished = "busy", []string{other}, time.Now().UTC()
-			return p.out, err
+			return p.out, nil
 		}
 		defer func() {
 			_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock("+purgeLock+")")
@@ -131,16 +138,27 @@ func settle(ctx context.Context, conn *pgx.Conn, c config.Purge) error {
 }
 
 // alone takes the lock of the one who purges this database, or tells who has it.
-func (p *purger) alone(ctx context.Context) (other string, err error) {
-	var mine bool
-	if err := p.conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock("+purgeLock+")").Scan(&mine); err != nil || mine {
-		return "", err
-	}
-	err = p.conn.QueryRow(ctx, `SELECT COALESCE((SELECT pg_catalog.format('process %s, %s, connected since %s', a.pid, COALESCE(NULLIF(a.application_name, ''), 'unnamed'), pg_catalog.date_trunc('second', a.backend_start))
+func (p *purger) alone(ctx context.Context) (string, error) {
+	for try := 0; ; try++ {
+		var mine bool
+		var other string
+		if err := p.conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock("+purgeLock+")").Scan(&mine); err != nil || mine {
+			return "", err
+		}
+		err := p.conn.QueryRow(ctx, `SELECT COALESCE((SELECT pg_catalog.format('process %s, %s, connected since %s', a.pid, COALESCE(NULLIF(a.application_name, ''), 'unnamed'), pg_catalog.date_trunc('second', a.backend_start))
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-	AND (l.classid::int8, l.objid::int8, l.objsubid) = (`+purgeLock+`, 2) LIMIT 1), 'which has just ended')`).Scan(&other)
-	return "another purge is at work in this database (" + other + "); it does what is to be done", err
+	AND (l.classid::int8, l.objid::int8, l.objsubid) = (`+purgeLock+`, 2) LIMIT 1), '')`).Scan(&other)
+		switch {
+		case err != nil:
+			return "", err
+		case other != "" || try == 10:
+			return "another purge is at work in this database (" + other + "); it does what is to be done", nil
+		}
+		if err := p.sleep(ctx, 50*time.Millisecond); err != nil { // a session that has just ended lets go in a moment
+			return "", err
+		}
+	}
 }
 
 // all purges every table that has a retention, the archive, and what is known of deletions that nothing is left of.
@@ -163,94 +181,6 @@ func (p *purger) all(ctx context.Context, only *grave) error {
 		return err
 	}
 	return p.records(ctx)
-}
-
-// enlist opens the account of a table that has a retention, or of those of its partitions that have another.
-func (p *purger) enlist(ctx context.Context, t, only *grave) {
-	if only != nil && t != only {
-		p.keepAll(t)
-		return
-	}
-	for _, l := range t.leaves {
-		switch {
-		case l.cutoff.IsZero() || p.account(l) != nil:
-		case l.Unmarked || l.Unreadable:
-			p.out.Warnings = append(p.out.Warnings, l.Problem+". "+l.Fix)
-			p.keepAll(t)
-		default:
-			// A hold that is not SQL is found here, before anything goes.
-			if _, err := p.conn.Exec(ctx, fmt.Sprintf("SELECT FROM %s WHERE %s LIMIT 0", l.from(l.alias()), l.free())); err != nil {
-				p.problem(fmt.Errorf("%s: hold: %w (tables.hold is a condition on a row, in SQL: %s)", t.Name, err, l.Hold))
-				p.keepAll(t)
-				return
-			}
-			one := &PurgedTable{Name: t.Name.String(), Retention: l.Retention.Seconds(), Before: l.cutoff}
-			if l.cutoff != t.leaves[0].cutoff {
-				one.Name, one.leaf = l.name.String(), true
-			}
-			p.out.Tables = append(p.out.Tables, one)
-		}
-	}
-	for _, k := range t.refs {
-		if k.unindexed && slices.ContainsFunc(t.leaves, func(l *leaf) bool { return !l.cutoff.IsZero() }) {
-			p.out.Warnings = append(p.out.Warnings, fmt.Sprintf("no index of %s finds what refers to a row of %s (%s): if the table is large, each row takes long; CREATE INDEX ON %s (%s)",
-				k.Child.Name, t.Name, k.Name, full(k.Child.Name), idents("", k.Columns)))
-		}
-	}
-}
-
-// keepAll lets no more row of a table go.
-func (p *purger) keepAll(t *grave) {
-	for _, l := range t.leaves {
-		l.cutoff = time.Time{}
-	}
-	for _, other := range p.tables {
-		for _, k := range other.refs {
-			if k.rule != nil && slices.Contains(k.from, t) {
-				k.rule.cutoff = time.Time{}
-			}
-		}
-	}
-}
-
-// account is what is told of the table of a leaf, nil if it has none.
-func (p *purger) account(l *leaf) *PurgedTable {
-	if i := slices.IndexFunc(p.out.Tables, func(t *PurgedTable) bool { return t.leaf && t.Name == l.name.String() }); i >= 0 {
-		return p.out.Tables[i]
-	}
-	if i := slices.IndexFunc(p.out.Tables, func(t *PurgedTable) bool { return !t.leaf && t.Name == l.of.Name.String() && t.Before.Equal(l.cutoff) }); i >= 0 {
-		return p.out.Tables[i]
-	}
-	return nil
-}
-
-// shortened tells of tables whose rows were kept longer at their last purge: more than usual goes then.
-func (p *purger) shortened(ctx context.Context) error {
-	if !p.has["receipts"] {
-		return nil
-	}
-	for _, t := range p.out.Tables {
-		var last float64
-		err := p.conn.QueryRow(ctx, `SELECT (t ->> 'retention_seconds')::float8 FROM tombstone.receipts r, pg_catalog.jsonb_array_elements(r.tables) t
-WHERE r.command = 'purge' AND t ->> 'name' = $1 AND t ? 'retention_seconds' ORDER BY r.id DESC LIMIT 1`, t.Name).Scan(&last)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-		case err != nil:
-			return fmt.Errorf("read tombstone.receipts: %w", err)
-		case last > t.Retention:
-			p.warn("the retention of %s is %s now, and was %s when rows of it were purged last: more than usual goes",
-				t.Name, days(time.Duration(t.Retention*1e9)), days(time.Duration(last*1e9)))
-		}
-	}
-	return nil
-}
-
-// days writes a retention as the configuration does.
-func days(d time.Duration) string {
-	if d >= 24*time.Hour && d%(24*time.Hour) == 0 {
-		return fmt.Sprintf("%dd", d/(24*time.Hour))
-	}
-	return d.String()
 }
 
 // group purges tables of which none goes before the others.

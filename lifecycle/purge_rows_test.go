@@ -239,6 +239,9 @@ CREATE TRIGGER cut BEFORE DELETE ON users FOR EACH ROW WHEN (OLD.id = 8) EXECUTE
 		t.Errorf("after the cut: %s", got)
 	}
 	y.run(t, "DROP TRIGGER cut ON users")
+	for y.one(t, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0" { // the session that was cut off is still ending
+		time.Sleep(time.Millisecond)
+	}
 	if got := y.purge(t, PurgeOptions{}); got.told() != "users 14" || got.Receipt == 0 {
 		t.Errorf("%+v", got)
 	}
@@ -284,5 +287,25 @@ CREATE TRIGGER cut BEFORE DELETE ON users FOR EACH ROW WHEN (OLD.id = 8) EXECUTE
 	o.Batch = 100
 	if got := y.purge(t, o).told(); got != "users 17" || len(paused) != 2 {
 		t.Errorf("%s, %d pauses", got, len(paused))
+	}
+}
+
+// A batch that takes too long is tried again in halves, and in the end a row by itself.
+func TestPurgeOfSlowRows(t *testing.T) {
+	y := newYard(t, "purge_slow", `CREATE TABLE users (id int PRIMARY KEY, deleted_at timestamptz);
+INSERT INTO users SELECT i, now() - interval '40 days' FROM generate_series(1, 8) i;
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN OLD; END $$;
+CREATE TRIGGER slow BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION slow()`, "{name: public.users, retention: 30d}", false)
+	conn := connect(t, y.name)
+	o := quick(PurgeOptions{})
+	o.Batch, o.StatementTimeout = 8, time.Second
+	out, err := Purge(within(t), conn, y.policy, o)
+	if err != nil || out.told() != "users 8" {
+		t.Errorf("%v %v", out, err)
+	}
+	y.run(t, "INSERT INTO users VALUES (1, now() - interval '40 days')")
+	o.StatementTimeout = 200 * time.Millisecond
+	if out, err = Purge(within(t), conn, y.policy, o); err != nil || out.Outcome != "failed" || !strings.Contains(out.Problems[0], "is there an index for each foreign key") {
+		t.Errorf("%+v %v", out, err)
 	}
 }

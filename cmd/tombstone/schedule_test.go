@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,9 +23,8 @@ func scheduled(t *testing.T, rest string) *config.Config {
 	return c
 }
 
-// clock is a time that passes when somebody waits.
+// fakeClock is a time that passes when somebody waits.
 type fakeClock struct {
-	mu     sync.Mutex
 	at     time.Time
 	waited []time.Time
 }
