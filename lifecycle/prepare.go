@@ -14,6 +14,7 @@ var houseSQL string
 
 // Prepare writes what a database needs for the policy to be kept by the database itself.
 func Prepare(d *Database) Script {
+	houseSQL := houseSQL + purgeSQL
 	about := "What is known of deleted rows. Made by tombstone prepare" + print(houseSQL)
 	s := Script{{
 		Object: "schema tombstone", Why: "Deletions are written down here, and what they took that is in no table any more.",

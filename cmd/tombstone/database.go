@@ -27,32 +27,7 @@ func whereFlags(f *flag.FlagSet) where {
 
 // connect reads the configuration and logs in to the database.
 func (w where) connect(ctx context.Context) (*pgx.Conn, *policy.Policy, error) {
-	c, err := config.Load(*w.file)
-	if err != nil {
-		return nil, nil, err
-	}
-	dsn := *w.dsn
-	if dsn == "" {
-		u := c.Upstream
-		u.User, u.Password, u.RandomHosts = "", "", false
-		dsn = u.String()
-	}
-	o, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--dsn: %w", err)
-	}
-	if *w.dsn == "" {
-		if c.Upstream.User != "" {
-			o.User = c.Upstream.User
-		}
-		if c.Upstream.Password != "" {
-			o.Password = c.Upstream.Password
-		}
-	}
-	if o.RuntimeParams["application_name"] == "" {
-		o.RuntimeParams["application_name"] = "tombstone"
-	}
-	conn, err := pgx.ConnectConfig(ctx, o)
+	conn, c, err := w.open(ctx, func(c *config.Config) config.Upstream { return c.Upstream })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,4 +65,47 @@ func (w where) parse(s stdio, f *flag.FlagSet, args []string, arguments int) err
 		return errUsage
 	}
 	return nil
+}
+
+// open does the same as who the configuration says, and returns all of that.
+func (w where) open(ctx context.Context, who func(*config.Config) config.Upstream) (*pgx.Conn, *config.Config, error) {
+	c, err := config.Load(*w.file)
+	if err != nil {
+		return nil, nil, err
+	}
+	var conn *pgx.Conn
+	if *w.dsn == "" {
+		conn, err = logIn(ctx, who(c))
+	} else {
+		var o *pgx.ConnConfig
+		if o, err = pgx.ParseConfig(*w.dsn); err != nil {
+			return nil, nil, fmt.Errorf("--dsn: %w", err)
+		}
+		conn, err = dial(ctx, o)
+	}
+	return conn, c, err
+}
+
+// logIn connects to the upstream as the user in it, or as libpq's variables say.
+func logIn(ctx context.Context, u config.Upstream) (*pgx.Conn, error) {
+	user, password := u.User, u.Password
+	u.User, u.Password, u.RandomHosts = "", "", false
+	o, err := pgx.ParseConfig(u.String())
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	if user != "" {
+		o.User = user
+	}
+	if password != "" {
+		o.Password = password
+	}
+	return dial(ctx, o)
+}
+
+func dial(ctx context.Context, o *pgx.ConnConfig) (*pgx.Conn, error) {
+	if o.RuntimeParams["application_name"] == "" {
+		o.RuntimeParams["application_name"] = "tombstone"
+	}
+	return pgx.ConnectConfig(ctx, o)
 }

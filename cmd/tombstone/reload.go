@@ -29,6 +29,7 @@ type reloader struct {
 	level   *slog.LevelVar
 	metrics *admin.Metrics
 	log     *slog.Logger
+	changed func(*config.Config) // told of a new one, nil for nobody
 
 	loaded map[string]stamp // of the files just before they were read last
 	seen   map[string]stamp // at the last look
@@ -129,6 +130,9 @@ func (r *reloader) reload(why string) {
 		r.log.Warn("some settings take effect at the next start only", "settings", strings.Join(late, ", "))
 	}
 	r.config = c
+	if r.changed != nil {
+		r.changed(c)
+	}
 	r.seen = look(c.Files()) // which may be others now
 	enforced, observed, off := c.Modes()
 	r.log.Info("configuration reloaded", "because", why, "enforced", enforced, "observed", observed, "off", off)

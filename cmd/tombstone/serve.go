@@ -69,6 +69,7 @@ type service struct {
 	proxy    *proxy.Server
 	admin    *admin.Server // nil if there is none
 	reloader *reloader
+	schedule *schedule
 }
 
 // start binds both addresses, so that whoever sees it return can connect. level is the log's, which follows the
@@ -83,9 +84,9 @@ func start(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*service, 
 	}
 	metrics.ReadPlanCache(func() admin.PlanCache { return admin.PlanCache(p.PlanCache()) })
 	metrics.ReadSessions(sessionsOf(p))
-	v := &service{log: log, proxy: p}
+	v := &service{log: log, proxy: p, schedule: newSchedule(c, metrics.AddPurges(), log)}
 	if level != nil {
-		v.reloader = &reloader{config: c, proxy: p, level: level, metrics: metrics, log: log}
+		v.reloader = &reloader{config: c, proxy: p, level: level, metrics: metrics, log: log, changed: v.schedule.reload}
 	}
 	enforced, observed, off := c.Modes()
 	log.Info("proxy listens", "address", p.Addr().String(), "upstream", c.Upstream.String(), "enforced", enforced, "observed", observed, "off", off, "version", version)
@@ -127,6 +128,7 @@ func (v *service) run(ctx context.Context) error {
 	var wait sync.WaitGroup
 	var proxyErr, adminErr error
 	wait.Go(func() { proxyErr = v.proxy.Serve(ctx); cancel(); end() })
+	wait.Go(func() { v.schedule.run(ctx) })
 	if v.reloader != nil {
 		wait.Go(func() { v.reloader.run(ctx) })
 	}

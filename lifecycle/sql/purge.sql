@@ -1,0 +1,17 @@
+
+-- What has gone for good, by purge or erase: a row is written in the transaction that takes the first rows, and completed in each that
+-- takes more, so that nothing goes without it.
+CREATE TABLE IF NOT EXISTS tombstone.receipts (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	command text NOT NULL, -- purge, erase
+	started timestamptz NOT NULL,
+	finished timestamptz NOT NULL, -- when the last rows went
+	role name NOT NULL DEFAULT session_user,
+	application_name text DEFAULT nullif(current_setting('application_name'), ''),
+	client text DEFAULT host(inet_client_addr()) || ':' || inet_client_port(),
+	who text NOT NULL,     -- who ran the command, and where
+	tables jsonb NOT NULL  -- for each table, how much and what
+);
+
+CREATE INDEX IF NOT EXISTS severed_key ON tombstone.severed (relation, key);
+CREATE INDEX IF NOT EXISTS severed_was ON tombstone.severed (relation, was);
