@@ -193,8 +193,13 @@ ORDER BY 1, 2, 3`, house)
 	if _, err = pgx.ForEachRow(rows, []any{&i.table.Schema, &i.table.Relation, &i.name, &i.argument}, func() error { r.d.triggers = append(r.d.triggers, i); return nil }); err != nil {
 		return err
 	}
-	var there bool
-	if err := r.tx.QueryRow(ctx, "SELECT to_regclass('tombstone.tables') IS NOT NULL").Scan(&there); err != nil || !there {
+	var there, allowed bool
+	err = r.tx.QueryRow(ctx, `SELECT count(*) > 0, COALESCE(bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')), true)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'tables'`, house).Scan(&there, &allowed)
+	if err == nil && !allowed {
+		r.d.Unseen = append(r.d.Unseen, "tombstone.tables")
+	}
+	if err != nil || !there || !allowed {
 		return err
 	}
 	rows, err = r.tx.Query(ctx, "SELECT relation::oid, concat_ws('|', marker, tells, dead, alive, key::text[]) FROM tombstone.tables")

@@ -290,3 +290,17 @@ func Names(expr, column string) bool {
 	}
 	return found
 }
+
+// HasWord reports whether a word stands in a text in PL/pgSQL or SQL, outside literals and comments, whatever its case.
+func HasWord(source, word string) bool {
+	toks, _ := lex.Scan(nil, source) // those before what cannot be read
+	for i := range toks {
+		switch k := &toks[i]; k.Kind {
+		case lex.Ident, lex.QuotedIdent:
+			if strings.EqualFold(k.Name(source), word) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -11,7 +11,7 @@ import (
 // plpgsql cuts a body in PL/pgSQL into the SQL that is in it: statements, queries of loops and cursors, and queries inside expressions.
 //
 // pg_query has a parser for PL/pgSQL, but it knows no types: it rejects every body that assigns to a field of a row variable or opens a
-// refcursor, and says of no query where it stands. So only the frame is read here, from the tokens, as the server's own parser does: it
+// refcursor, says of no query where it stands, and aborts the process at a definition BEGIN ATOMIC. So only the frame is read here, from the tokens, as the server's own parser does: it
 // too goes by the word that a statement begins with, up to a semicolon or THEN or LOOP. Each piece is then parsed as SQL.
 //
 // Without it, a trigger that counts users counts the deleted, and nobody hears of it.

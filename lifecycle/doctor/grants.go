@@ -1,0 +1,84 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tombstone/lifecycle"
+)
+
+// grants looks for roles that may DELETE or TRUNCATE and have not the rights for what becomes of it: UPDATE of the marker and the audit
+// columns, and SELECT of the marker. Rights by column, by PUBLIC and by membership count.
+//
+// Without it, the application's DELETE is refused (42501) from the first day on.
+func (p *patient) grants(ctx context.Context) error {
+	var oid uint32
+	var role, granted string
+	var wants, has []string
+	var sees bool
+	for _, r := range p.relations {
+		if r.Ordinal < 0 || r.Problem != "" {
+			continue
+		}
+		privileges := []string{"DELETE"}
+		if r.Truncate == "bury" && !r.View() {
+			privileges = append(privileges, "TRUNCATE")
+		}
+		wants = r.columns()
+		err := p.each(ctx, `
+SELECT c.oid, CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee) END, string_agg(DISTINCT a.privilege_type, ' and ' ORDER BY a.privilege_type),
+	ARRAY(SELECT col FROM unnest($3::text[]) AS col
+		WHERE has_column_privilege((CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee) END)::name, c.oid, col, 'UPDATE'))::text[],
+	has_column_privilege((CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee) END)::name, c.oid, $3[1], 'SELECT')
+FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE c.oid = $1 AND a.privilege_type = ANY ($2) AND a.grantee <> c.relowner AND NOT COALESCE(r.rolsuper, false)
+GROUP BY c.oid, a.grantee ORDER BY 2`, []any{r.oid, privileges, wants}, []any{&oid, &role, &granted, &has, &sees}, func() {
+			lacks, right := p.lacks(r, role, has, sees)
+			has = nil
+			if right == "" {
+				return
+			}
+			p.find(Finding{
+				Severity: Error, Check: "missing-grant", Object: r.object(),
+				Why: fmt.Sprintf("%s may %s, and has not the right to %s: marking a row is refused (42501).", roleName(role), granted, lacks),
+				SQL: []string{fmt.Sprintf("GRANT %s ON %s TO %s", right, r.full(), roleName(role))},
+			})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func roleName(role string) string {
+	if role == "public" { // no role can have that name
+		return "PUBLIC"
+	}
+	return lifecycle.Ident(role)
+}
+
+// lacks says in words and as GRANT has it which rights are missing, "" for none.
+func (p *patient) lacks(r *relation, role string, has []string, sees bool) (words, right string) {
+	var missing []string
+	for _, c := range r.columns() {
+		found := false
+		for _, h := range has {
+			found = found || h == c
+		}
+		if !found {
+			missing = append(missing, c)
+		}
+	}
+	var list, rights []string
+	if len(missing) > 0 {
+		list = append(list, "UPDATE "+strings.Join(missing, ", "))
+		rights = append(rights, "UPDATE ("+idents(missing)+")")
+	}
+	if !sees {
+		list = append(list, "SELECT "+r.Marker)
+		rights = append(rights, "SELECT ("+idents([]string{r.Marker})+")")
+	}
+	return strings.Join(list, " and "), strings.Join(rights, ", ")
+}

@@ -1,0 +1,51 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tombstone/lifecycle"
+)
+
+// prepared asks lifecycle.Prepare what it would still do.
+//
+// Without the database's half a row refers to one that is deleted, a key cannot be used again, and a DELETE in a function loses rows.
+func (p *patient) prepared(ctx context.Context) error {
+	var objects []string
+	reasons := map[string][]string{}
+	for _, step := range lifecycle.Prepare(p.Database).Missing() {
+		p.missing[step.Object] = true
+		if step.Check != "" {
+			p.find(Finding{Severity: Error, Check: step.Check, Object: step.Object, Why: step.Why, Advice: p.prepareAdvice()})
+			continue
+		}
+		if reasons[step.Object] == nil {
+			objects = append(objects, step.Object)
+		}
+		if !slices.Contains(reasons[step.Object], step.Why) {
+			reasons[step.Object] = append(reasons[step.Object], step.Why)
+		}
+	}
+	for _, o := range objects {
+		p.find(Finding{
+			Severity: Error, Check: "unprepared", Object: o, Why: "The database's half is not there, or is not up to date: " + strings.Join(reasons[o], " "),
+			Advice: p.prepareAdvice(),
+		})
+	}
+	for _, t := range p.Protected() {
+		if t.Protected.MaxRows > 0 && (p.missing["table "+t.Name.String()] || p.missing["schema tombstone"]) {
+			p.find(Finding{
+				Severity: Error, Check: "max-rows-unchecked", Object: "table " + t.Name.String(), Advice: p.prepareAdvice(),
+				Why: fmt.Sprintf("The policy lets no statement change more than %d rows, but it is the database that counts: a DELETE without its WHERE takes them all.", t.Protected.MaxRows),
+			})
+		}
+	}
+	return nil
+}
+
+// ready reports whether what the database's half does for a table is there.
+func (p *patient) ready(t *lifecycle.Table) bool {
+	return !p.missing["table "+t.Name.String()] && !p.missing["schema tombstone"]
+}
