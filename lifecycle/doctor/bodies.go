@@ -11,7 +11,7 @@ import (
 )
 
 // judged says in words what a body does that is wrong, and the worst verb of it; "" if nothing is.
-func judged(b *rewrite.Body) (words string, worst rewrite.Verb) {
+func judged(b *rewrite.Body, lines bool) (words string, worst rewrite.Verb) {
 	order := []rewrite.Verb{rewrite.Deletes, rewrite.Truncates, rewrite.Updates, rewrite.Reads}
 	say := map[rewrite.Verb]string{
 		rewrite.Deletes: "really deletes rows of", rewrite.Truncates: "really empties",
@@ -21,7 +21,10 @@ func judged(b *rewrite.Body) (words string, worst rewrite.Verb) {
 	for _, verb := range order {
 		var tables []string
 		for _, u := range b.Uses {
-			place := fmt.Sprintf("%s (line %d)", u.Table, u.Line)
+			place := u.Table
+			if lines {
+				place = fmt.Sprintf("%s (line %d)", u.Table, u.Line)
+			}
 			if u.Verb == verb && !u.Tested && !slices.Contains(tables, place) {
 				tables = append(tables, place)
 			}
@@ -86,7 +89,7 @@ ORDER BY 1`, nil, []any{&name, &schema, &language, &source, &definition}, func()
 }
 
 func (p *patient) function(object string, body *rewrite.Body, definition string) {
-	words, worst := judged(body)
+	words, worst := judged(body, true)
 	checks := map[rewrite.Verb]Finding{
 		rewrite.Deletes:   {Severity: Error, Check: "function-deletes"},
 		rewrite.Truncates: {Severity: Error, Check: "function-deletes"},
@@ -141,7 +144,7 @@ func (p *patient) policyReads(list []*rowPolicy) {
 				continue
 			}
 			body := rewrite.Expression(part.expr, env)
-			words, worst := judged(body)
+			words, worst := judged(body, false)
 			if worst == "" {
 				continue
 			}

@@ -54,9 +54,10 @@ type patient struct {
 	*lifecycle.Database
 	version   int
 	now       time.Time
-	relations []*relation     // those of Set.Tables that exist
-	missing   map[string]bool // objects, as lifecycle.Step has them, that lack a step
-	path      []string        // the search_path of the login
+	relations []*relation         // those of Set.Tables that exist
+	missing   map[string]bool     // objects, as lifecycle.Step has them, that lack a step
+	path      []string            // the search_path of the login
+	unread    map[string][]string // what could not be looked at, by the reason
 	report    *Report
 }
 
@@ -68,7 +69,7 @@ func Examine(ctx context.Context, conn *pgx.Conn, c *config.Config) (*Report, er
 		return nil, err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	p := &patient{tx: tx, config: c, missing: map[string]bool{}, report: &Report{Looked: map[string]int{}}}
+	p := &patient{tx: tx, config: c, missing: map[string]bool{}, unread: map[string][]string{}, report: &Report{Looked: map[string]int{}}}
 	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d; SET LOCAL lock_timeout = %[1]d", timeout.Milliseconds())); err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func Examine(ctx context.Context, conn *pgx.Conn, c *config.Config) (*Report, er
 	}
 	p.version = p.Version
 	for _, what := range p.Unseen {
-		p.unseen(what, "the login has no right to read it")
+		p.unseen(what, noRight)
 	}
 	for _, look := range []struct {
 		what string
@@ -98,6 +99,7 @@ func Examine(ctx context.Context, conn *pgx.Conn, c *config.Config) (*Report, er
 			return nil, fmt.Errorf("look at %s: %w", look.what, err)
 		}
 	}
+	p.tellUnseen()
 	p.report.Findings = sorted(p.report.Findings)
 	p.report.Took = time.Since(began)
 	return p.report, nil
@@ -117,18 +119,34 @@ func (p *patient) apart(ctx context.Context, what string, look func(context.Cont
 	switch {
 	case err == nil:
 		return inner.Commit(ctx)
-	case errors.As(err, &e) && (e.Code == "42501" || e.Code == "57014" && ctx.Err() == nil || e.Code == "55P03"):
-		p.unseen(what, e.Message)
+	case errors.As(err, &e) && e.Code == "42501":
+		p.unseen(what, noRight)
+		return inner.Rollback(ctx)
+	case errors.As(err, &e) && (e.Code == "57014" && ctx.Err() == nil || e.Code == "55P03"):
+		p.unseen(what, noTime)
 		return inner.Rollback(ctx)
 	}
 	return err
 }
 
-func (p *patient) unseen(what, why string) {
-	p.find(Finding{
-		Severity: Warning, Check: "unseen", Object: what, Why: "It could not be looked at: " + why + ".",
-		Advice: "Log in as the owner of the tables or as a superuser; if it was for want of time, when the server is less busy.",
-	})
+// Why something could not be looked at.
+const (
+	noRight = "the login has no right to read it"
+	noTime  = "it took too long, or somebody holds a lock"
+)
+
+func (p *patient) unseen(what, why string) { p.unread[why] = append(p.unread[why], what) }
+
+// tellUnseen says what could not be looked at: that nothing was found there means nothing.
+func (p *patient) tellUnseen() {
+	for why, advice := range map[string]string{
+		noRight: "Log in as the owner of the tables, or as a superuser, or let the login read: GRANT pg_read_all_data.",
+		noTime:  "Try again when the server is less busy.",
+	} {
+		if list := p.unread[why]; len(list) > 0 {
+			p.find(Finding{Severity: Warning, Check: "unseen", Object: some(list), Why: "It was not looked at: " + why + ".", Advice: advice})
+		}
+	}
 }
 
 func (p *patient) find(f Finding) { p.report.Findings = append(p.report.Findings, f) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -127,6 +128,50 @@ var byHand = map[string]string{
 	"publication columns of public.narrow": "",
 }
 
+// fact is what the server does with a trap, and once the advice is followed: whether it is one is not the doctor's opinion.
+type fact struct {
+	role, sql, before, after string
+	since                    int // the version of PostgreSQL
+}
+
+var facts = []fact{
+	{"app", "UPDATE notes SET deleted_at = now() WHERE owner = current_user AND notes.deleted_at IS NULL", "0", "1", 0},
+	{"app", "UPDATE secrets SET deleted_at = now() WHERE id = 1 AND secrets.deleted_at IS NULL", "42501", "1", 0},
+	{"app", "UPDATE users SET deleted_at = now() WHERE users.deleted_at IS NULL", "42501", "100", 0},
+	{"app", "UPDATE orders SET deleted_at = now() WHERE id = 1 AND orders.deleted_at IS NULL", "42501", "1", 0},
+	{"postgres", "INSERT INTO keyless VALUES (1); UPDATE keyless SET deleted_at = now() WHERE keyless.deleted_at IS NULL", "55000", "1", 0},
+	{"postgres", "INSERT INTO flagged VALUES (1)", "23502", "1", 0},
+	{"postgres", "INSERT INTO never VALUES (1)", "23502", "1", 0},
+	{"postgres", "INSERT INTO newborn VALUES (1); UPDATE newborn SET id = 2 WHERE deleted_at IS NULL", "0", "1", 0},
+	{"postgres", "UPDATE users SET deleted_at = now() WHERE id = 1; UPDATE orders SET note = note WHERE total() = 100 AND id = 1", "1", "0", 0},
+	{"postgres", "UPDATE users SET deleted_at = now() WHERE id = 1; UPDATE orders SET note = note WHERE total_atomic() = 100 AND id = 1", "1", "0", 14},
+	{"postgres", "UPDATE users SET deleted_at = now() WHERE id = 1; UPDATE orders SET note = note WHERE id IN (SELECT key FROM names WHERE key = 1)", "1", "0", 0},
+	{"postgres", "UPDATE users SET deleted_at = now() WHERE id = 1; UPDATE orders SET note = note FROM (SELECT sum(count) AS n FROM many_names) v WHERE v.n = 30000 AND id = 1", "1", "0", 0},
+	{"postgres", "SELECT sweep(5); UPDATE users SET name = name WHERE id = 5", "0", "1", 0},
+	{"postgres", "UPDATE users SET deleted_at = now() WHERE id = 1; CALL rename_all(); UPDATE users SET id = id WHERE name = 'x' AND deleted_at IS NOT NULL", "1", "0", 0},
+	{"postgres", "INSERT INTO members VALUES ('app', now()); INSERT INTO documents VALUES (1); SET ROLE app; CREATE TEMP TABLE seen AS SELECT FROM documents; SELECT FROM seen", "1", "0", 0},
+	{"postgres", "INSERT INTO triggered VALUES (1); UPDATE triggered SET deleted_at = now(); UPDATE trail SET what = what WHERE what = 'gone 1'", "0", "1", 0},
+	{"postgres", "INSERT INTO triggered VALUES (1); UPDATE triggered SET deleted_at = now(); UPDATE trail SET what = what WHERE what = 'some'", "0", "1", 0},
+	{"postgres", "INSERT INTO triggered VALUES (1); UPDATE triggered SET deleted_at = now(); SELECT FROM triggered WHERE changed IS NOT NULL", "1", "0", 0},
+	{"postgres", "INSERT INTO trail (what) VALUES ('sweep')", "1", "1", 0},
+	{"postgres", "UPDATE users SET deleted_at = now() WHERE id = 3; INSERT INTO users VALUES (1003, 'user3@example.org')", "23505", "1", 0},
+	{"postgres", "SELECT FROM totals WHERE n = 300", "100", "0", 0},
+	{"app", "SELECT FROM totals", "100", "100", 0},
+}
+
+// ask tells how many rows the last statement is about, or its error, and takes all back.
+func (f fact) ask(t testing.TB, db string) string {
+	t.Helper()
+	conn := connect(t, db, f.role)
+	results, err := conn.PgConn().Exec(within(t), "BEGIN; "+f.sql+"; ROLLBACK").ReadAll()
+	if code := codeOf(err); code != "" {
+		return code
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(results[len(results)-2].CommandTag.RowsAffected())
+}
+
 // One instance of each trap is found by the check for it. Once each finding's own advice is followed, nothing is left that is worse than
 // a fact.
 func TestTraps(t *testing.T) {
@@ -138,7 +183,12 @@ func TestTraps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn := database(t, "traps", string(schema))
+	conn := database(t, "traps", "")
+	version := major(t, conn)
+	for n := version + 1; n < 99; n++ {
+		schema = regexp.MustCompile(fmt.Sprintf("(?m)^.*-- since %d$", n)).ReplaceAll(schema, nil)
+	}
+	apply(t, conn, string(schema))
 	apply(t, conn, "RESET check_function_bodies")
 	seen := map[string]bool{}
 	note := func(r *Report) {
@@ -154,8 +204,21 @@ func TestTraps(t *testing.T) {
 	}
 	first := examine(t, conn, c)
 	note(first)
-	golden(t, "testdata/traps.golden", first)
+	if version == 15 { // others print some definitions otherwise
+		golden(t, "testdata/traps.golden", first)
+	}
+	facts := slices.DeleteFunc(slices.Clone(facts), func(f fact) bool { return f.since > version })
+	for _, f := range facts {
+		if got := f.ask(t, "traps"); got != f.before {
+			t.Errorf("%s, before: %s, want %s", f.sql, got, f.before)
+		}
+	}
 	mend(t, conn, c, first, note)
+	for _, f := range facts {
+		if got := f.ask(t, "traps"); got != f.after {
+			t.Errorf("%s, after: %s, want %s", f.sql, got, f.after)
+		}
+	}
 
 	// What can only go wrong in a database that is prepared.
 	apply(t, conn,
@@ -179,7 +242,7 @@ func TestTraps(t *testing.T) {
 	}
 	mend(t, conn, c, second, note)
 	for _, c := range Checks {
-		if !seen[c.Name] {
+		if !seen[c.Name] && !(version < 15 && c.Name == "publication-without-marker") {
 			t.Errorf("no trap is caught by %s", c.Name)
 		}
 	}
@@ -246,6 +309,15 @@ func golden(t *testing.T, file string, r *Report) {
 	if got != string(want) {
 		t.Errorf("%s differs; run with UPDATE_GOLDEN=1 and read the difference. Got:\n%s", file, got)
 	}
+}
+
+// major is the server's version.
+func major(t testing.TB, conn *pgx.Conn) (n int) {
+	t.Helper()
+	if err := conn.QueryRow(within(t), "SELECT current_setting('server_version_num')::int / 10000").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // codeOf is the SQLSTATE of an error, "" for none.

@@ -110,6 +110,7 @@ var Checks = []Check{
 	{"not-a-table", "the policy names what is no table"},
 	{"idle-pattern", "a wildcard of the policy that covers nothing"},
 	{"unmarked-tables", "tables that a wildcard covers but for their want of a marker"},
+	{"foreign-table", "a protected table that is on another server"},
 	{"observed", "a table that is only observed"},
 	{"unknown-role", "the policy names a role that does not exist"},
 	{"wrong-hold", "the policy's condition of a legal hold is not one"},

@@ -76,7 +76,7 @@ func (p *patient) records(ctx context.Context) error {
 		}
 	}
 	for _, r := range p.relations {
-		if r.View() || r.Ordinal < 0 || r.partition || r.Problem != "" || r.MarkerType != "timestamp with time zone" {
+		if r.View() || r.Kind == 'f' || r.Ordinal < 0 || r.partition || r.Problem != "" || r.MarkerType != "timestamp with time zone" {
 			continue
 		}
 		conditions += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s x WHERE x.%s = d.at)", r.full(), lifecycle.Ident(r.Marker))

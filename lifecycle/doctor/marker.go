@@ -12,7 +12,7 @@ import (
 // markers looks at the columns that a deletion sets.
 func (p *patient) markers(context.Context) error {
 	for _, r := range p.relations {
-		if r.View() || r.Unmarked || r.partition && len(r.Columns) == 0 {
+		if r.View() || r.Unmarked || r.partition { // a partition has the columns of its parent
 			continue
 		}
 		if r.Problem != "" {
@@ -24,9 +24,9 @@ func (p *patient) markers(context.Context) error {
 	for _, r := range p.relations {
 		if r.Kind == 'f' {
 			p.find(Finding{
-				Severity: Warning, Check: "unprepared", Object: "foreign " + r.object(),
-				Why:    "It is a foreign table: nothing here can keep its server from deleting rows, and its foreign keys are not followed.",
-				Advice: "Protect the table on its own server, with a proxy and tombstone prepare there.",
+				Severity: Info, Check: "foreign-table", Object: r.object(),
+				Why:    "It is a foreign table: nothing here can keep others from really deleting its rows, and foreign keys to it are not followed.",
+				Advice: "Protect the table on its own server as well.",
 			})
 		}
 	}
@@ -38,7 +38,7 @@ func (p *patient) markers(context.Context) error {
 // Without it, a DELETE is refused (0A000), and where the marker cannot be told so is every read.
 func (p *patient) wrongType(r *relation) {
 	add := func(check, column, to, using string) {
-		f := Finding{Severity: Error, Check: check, Object: r.object(), Why: r.Problem + ". A DELETE is refused.", Advice: r.Fix}
+		f := Finding{Severity: Error, Check: check, Object: r.object(), Why: sentence(r.Problem) + ". A DELETE is refused.", Advice: r.Fix}
 		if to != "" {
 			f.SQL = []string{fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s USING %s", r.full(), lifecycle.Ident(column), to, using)}
 		}
@@ -117,3 +117,6 @@ func (p *patient) bornDeleted(r *relation) {
 	}
 	p.find(f)
 }
+
+// sentence begins a text with a capital.
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }

@@ -13,10 +13,20 @@ import (
 //
 // Without the database's half a row refers to one that is deleted, a key cannot be used again, and a DELETE in a function loses rows.
 func (p *patient) prepared(ctx context.Context) error {
+	missing := lifecycle.Prepare(p.Database).Missing()
+	for _, step := range missing {
+		p.missing[step.Object] = true
+	}
+	var nothing bool // there is not even a place for it
+	if err := p.tx.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'tombstone')").Scan(&nothing); err != nil {
+		return err
+	}
 	var objects []string
 	reasons := map[string][]string{}
-	for _, step := range lifecycle.Prepare(p.Database).Missing() {
-		p.missing[step.Object] = true
+	for _, step := range missing {
+		if nothing && (step.Check == "" || step.Check == "missing-guard") {
+			continue
+		}
 		if step.Check != "" {
 			p.find(Finding{Severity: Error, Check: step.Check, Object: step.Object, Why: step.Why, Advice: p.prepareAdvice()})
 			continue
@@ -32,6 +42,16 @@ func (p *patient) prepared(ctx context.Context) error {
 		p.find(Finding{
 			Severity: Error, Check: "unprepared", Object: o, Why: "The database's half is not there, or is not up to date: " + strings.Join(reasons[o], " "),
 			Advice: p.prepareAdvice(),
+		})
+	}
+	if nothing && len(p.Protected()) > 0 {
+		p.find(Finding{
+			Severity: Error, Check: "unprepared", Object: "database " + p.report.Database, Advice: p.prepareAdvice(),
+			Why: "The database's half is not there: foreign keys are not followed when a row is deleted, a row can refer to a deleted one, a key that a deleted row holds cannot be used again, and nobody can list or undo deletions.",
+		})
+		p.find(Finding{
+			Severity: Error, Check: "missing-guard", Object: "database " + p.report.Database, Advice: p.prepareAdvice(),
+			Why: "A DELETE that does not come through the proxy, as one in a function or from psql, loses rows for good.",
 		})
 	}
 	for _, t := range p.Protected() {

@@ -18,8 +18,9 @@ type Count struct {
 	Rows       int64     // all, live ones and tombstones
 	Tombstones int64     // -1 if nothing is known
 	Oldest     time.Time // the marker of the oldest; zero if there is none or it is not known
-	How        string    // exact, statistics
-	exact      bool
+	How        string    // how it was found out, in words
+	exact      bool      // every row was counted
+	scanned    bool      // no index tells the oldest of a large table
 }
 
 // Share is the part of the rows that are tombstones, 0 to 1.
@@ -119,7 +120,7 @@ func (p *patient) count(ctx context.Context, r *relation, c *Count) error {
 		c.add(int64(max(r.rows, 0)), -1, nil, false)
 		return nil
 	}
-	if oldest, err = p.oldest(ctx, r, moment, from); err != nil {
+	if oldest, err = p.oldest(ctx, r, c, moment, from); err != nil {
 		return err
 	}
 	c.add(int64(r.rows), int64(math.Round(r.rows*share)), oldest, false)
@@ -173,14 +174,27 @@ func (p *patient) shareByStatistics(ctx context.Context, r *relation) (share flo
 	return max(0, 1-live), known, err
 }
 
-// oldest is the marker of the oldest tombstone of a large table, if an index tells; nil if it would have to be read.
-func (p *patient) oldest(ctx context.Context, r *relation, moment, from string) (oldest *time.Time, err error) {
+// oldest is the marker of the oldest tombstone of a large table, from an index of the marker, else about that from statistics.
+func (p *patient) oldest(ctx context.Context, r *relation, c *Count, moment, from string) (oldest *time.Time, err error) {
 	var indexed bool
+	if r.Live.Value == policy.False {
+		return nil, nil
+	}
 	err = p.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 		WHERE i.indrelid = $1 AND a.attname = $2 AND i.indisvalid AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = $3))`,
 		r.oid, r.Marker, "("+lifecycle.Ident(r.Marker)+" IS NOT NULL)").Scan(&indexed)
-	if err != nil || !indexed || r.Live.Value == policy.False {
+	if err != nil {
 		return nil, err
+	}
+	if !indexed {
+		c.scanned = true
+		value := "v::timestamptz"
+		if r.Live.Value == policy.Zero {
+			value = "to_timestamp(NULLIF(v::bigint, 0))"
+		}
+		err = p.tx.QueryRow(ctx, `SELECT min(m) FROM (SELECT `+value+` AS m FROM pg_stats, unnest(COALESCE(histogram_bounds::text::text[], '{}') || COALESCE(most_common_vals::text::text[], '{}')) AS v
+			WHERE schemaname = $1 AND tablename = $2 AND attname = $3 AND NOT inherited) t WHERE isfinite(m)`, r.Schema, r.Relation, r.Marker).Scan(&oldest)
+		return oldest, err
 	}
 	column := "x." + lifecycle.Ident(r.Marker)
 	condition := column + " IS NOT NULL"
@@ -229,6 +243,17 @@ func (p *patient) retention(ctx context.Context, r *relation, c *Count) error {
 	if r.Hold != "" {
 		hold = " AND (" + r.Hold + ") IS NOT TRUE"
 	}
+	advice := fmt.Sprintf("Run tombstone purge --config %s, and see in the log of tombstone serve whether it does so on schedule.", p.config.File)
+	if c.scanned || c.Tombstones < 0 { // to look for them would be to read it all
+		if !c.Oldest.IsZero() {
+			p.find(Finding{
+				Severity: Warning, Check: "retention-behind", Object: r.object(), Advice: advice,
+				Why: fmt.Sprintf("The policy keeps tombstones for %s, and by the server's statistics there are some of %s. They are kept if they are on hold or live rows refer to them; else no purge has come by. Without an index of the marker a purge reads the whole table.",
+					days(r.Retention), c.Oldest.Format(time.DateOnly)),
+			})
+		}
+		return nil
+	}
 	alias := lifecycle.Ident(r.Relation)
 	var overdue int64
 	err := p.tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s AS %s WHERE %s AND %s < $1%s LIMIT 100000) t",
@@ -244,7 +269,7 @@ func (p *patient) retention(ctx context.Context, r *relation, c *Count) error {
 		Severity: Warning, Check: "retention-behind", Object: r.object(),
 		Why: fmt.Sprintf("The policy keeps tombstones for %s, and %s are more than a day older than that and on no hold. They are kept if live rows refer to them; else no purge has come by.",
 			days(r.Retention), many),
-		Advice: fmt.Sprintf("Run tombstone purge --config %s, and see in the log of tombstone serve whether it does so on schedule.", p.config.File),
+		Advice: advice,
 	})
 	return nil
 }

@@ -238,7 +238,7 @@ WHERE w.ev_type <> '1' AND w.ev_enabled <> 'D' AND n.nspname NOT IN ('pg_catalog
 		}
 		create := strings.Replace(definition, "CREATE RULE", "CREATE OR REPLACE RULE", 1)
 		body := rewrite.Read(create, p.env([]string{"pg_catalog"}))
-		uses, worst := judged(body)
+		uses, worst := judged(body, false)
 		if worst == "" {
 			return
 		}

@@ -99,7 +99,8 @@ func (p *patient) readViews(ctx context.Context) ([]*view, error) {
 	err := p.each(ctx, `
 SELECT n.nspname, c.relname, c.oid, c.relkind = 'm', c.relispopulated, pg_get_userbyid(c.relowner), pg_get_viewdef(c.oid),
 	ARRAY(SELECT format('%s=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)) FROM unnest(c.reloptions) AS o)::text[],
-	EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass AND d.deptype = 'n'),
+	EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass AND d.deptype = 'n'
+		AND d.objid NOT IN (SELECT w.oid FROM pg_rewrite w WHERE w.ev_class = c.oid)),
 	COALESCE(obj_description(c.oid, 'pg_class'), ''),
 	ARRAY(SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = c.oid)::text[],
 	ARRAY(SELECT format('GRANT %s ON %I.%I TO %s%s', a.privilege_type, n.nspname, c.relname, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,

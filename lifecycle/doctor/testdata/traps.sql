@@ -1,4 +1,4 @@
--- One instance of each trap. Each has a name that says which.
+-- One instance of each trap; what comes after it says which. A line with "since N" is for PostgreSQL N and newer.
 
 CREATE TABLE users (id bigint PRIMARY KEY, email text UNIQUE, name text, deleted_at timestamptz); -- key-holds-tombstones
 CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users ON DELETE CASCADE, note text, deleted_at timestamptz);
@@ -24,6 +24,9 @@ CREATE VIEW mirror AS SELECT 1 AS id; -- not-a-table
 CREATE TABLE watched (id int PRIMARY KEY, deleted_at timestamptz); -- observed
 CREATE SCHEMA app;
 CREATE TABLE app.marked (id int PRIMARY KEY, deleted_at timestamptz);
+CREATE FOREIGN DATA WRAPPER elsewhere;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER elsewhere;
+CREATE FOREIGN TABLE app.far (id int, deleted_at timestamptz) SERVER elsewhere; -- foreign-table
 CREATE TABLE app.plain (id int PRIMARY KEY); -- unmarked-tables
 
 -- delete-trigger, update-trigger
@@ -34,7 +37,8 @@ CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.id 
 CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'DELETE' THEN INSERT INTO trail (what) VALUES ('gone'); END IF; RETURN NULL; END $$;
 CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.changed := now(); RETURN NEW; END $$;
 CREATE TRIGGER traced AFTER DELETE ON triggered FOR EACH ROW WHEN (OLD.id > 0) EXECUTE FUNCTION trace();
-CREATE TRIGGER counted AFTER DELETE ON triggered FOR EACH STATEMENT EXECUTE FUNCTION stamp();
+CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO trail (what) VALUES ('some'); RETURN NULL; END $$;
+CREATE TRIGGER counted AFTER DELETE ON triggered FOR EACH STATEMENT EXECUTE FUNCTION counts();
 CREATE TRIGGER forbidden BEFORE DELETE ON triggered FOR EACH ROW EXECUTE FUNCTION forbid();
 CREATE TRIGGER audited AFTER INSERT OR UPDATE OR DELETE ON triggered FOR EACH ROW EXECUTE FUNCTION audit();
 CREATE TRIGGER stamped BEFORE UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION stamp();
@@ -58,7 +62,7 @@ CREATE TRIGGER instead INSTEAD OF DELETE ON shop FOR EACH ROW EXECUTE FUNCTION r
 
 -- function-*
 CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM users $$; -- reads
-CREATE FUNCTION total_atomic() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM users; END;
+CREATE FUNCTION total_atomic() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM users; END; -- since 14
 CREATE FUNCTION sweep(p bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE n bigint;
 BEGIN
@@ -104,5 +108,5 @@ CREATE TABLE narrow (id int PRIMARY KEY, name text, deleted_at timestamptz);
 CREATE TABLE keyless (id int, deleted_at timestamptz);
 CREATE TABLE sent (id int PRIMARY KEY, deleted_at timestamptz);
 CREATE PUBLICATION deletes FOR TABLE published WITH (publish = 'insert, delete');
-CREATE PUBLICATION columns FOR TABLE narrow (id, name);
+CREATE PUBLICATION columns FOR TABLE narrow (id, name); -- since 15
 CREATE PUBLICATION keys FOR TABLE keyless, sent;
