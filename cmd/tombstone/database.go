@@ -27,6 +27,15 @@ func whereFlags(f *flag.FlagSet) where {
 
 // connect reads the configuration and logs in to the database.
 func (w where) connect(ctx context.Context) (*pgx.Conn, *policy.Policy, error) {
+	conn, c, err := w.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, policy.New(c.Tables, c.Bodies), nil
+}
+
+// open is connect for those who want to know all of the configuration.
+func (w where) open(ctx context.Context) (*pgx.Conn, *config.Config, error) {
 	c, err := config.Load(*w.file)
 	if err != nil {
 		return nil, nil, err
@@ -56,7 +65,7 @@ func (w where) connect(ctx context.Context) (*pgx.Conn, *policy.Policy, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return conn, policy.New(c.Tables, c.Bodies), nil
+	return conn, c, nil
 }
 
 // on logs in to the database and runs a command there.
