@@ -181,8 +181,8 @@ func (p *patient) oldest(ctx context.Context, r *relation, c *Count, moment, fro
 		return nil, nil
 	}
 	err = p.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-		WHERE i.indrelid = $1 AND a.attname = $2 AND i.indisvalid AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = $3))`,
-		r.oid, r.Marker, "("+lifecycle.Ident(r.Marker)+" IS NOT NULL)").Scan(&indexed)
+		WHERE i.indrelid = $1 AND a.attname = $2::text AND i.indisvalid AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', $2::text)))`,
+		r.oid, r.Marker).Scan(&indexed)
 	if err != nil {
 		return nil, err
 	}
