@@ -45,6 +45,7 @@ func (r *reader) readTables(ctx context.Context) error {
 WITH mine AS (
 	SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	JOIN unnest($1::name[], $2::name[]) AS t (schema, name) ON t.schema = n.nspname AND t.name = c.relname
+	WHERE c.relkind IN ('r', 'p', 'f') -- a view that shows the marker has its rows, keys and triggers from the table
 )
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relispartition,
 	c.relispartition AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a JOIN mine ON mine.oid = a.relid WHERE a.relid <> c.oid),
