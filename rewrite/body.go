@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,13 +94,30 @@ type piece struct {
 	inner   func(offset int) int // from offsets behind prefix to those of the definition
 }
 
+// errComplex is what becomes of a text that could overrun the parser's stack: see bound.go.
+var errComplex = errors.New("it is too complex for the parser")
+
+// tree parses the text, if the parser can be trusted with it.
+func (t *text) tree() (*pg.ParseResult, error) {
+	if t.tooDeep() || t.tooMany() {
+		return nil, errComplex
+	}
+	return parse(t.sql)
+}
+
+// treeOf parses a text that the server had, and that anybody may have written.
+func treeOf(sql string) (*pg.ParseResult, error) {
+	toks, err := lex.Scan(nil, sql)
+	if err != nil {
+		return nil, err
+	}
+	return newText(sql, toks).tree()
+}
+
 // pieces cuts a definition up.
 func (t *text) pieces(env *Env) ([]piece, error) {
 	whole := piece{text: t.sql, path: env.Path, inner: func(i int) int { return i }}
-	if t.tooDeep() || t.tooMany() {
-		return nil, fmt.Errorf("it is too complex for the parser")
-	}
-	tree, err := parse(t.sql)
+	tree, err := t.tree()
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +291,7 @@ func WithoutLive(t *policy.Table, where string) (rest string, ok bool) {
 
 // Names reports whether an expression names a column, by itself or with the name of its table before it.
 func Names(expr, column string) bool {
-	tree, err := pg.Parse("SELECT " + expr)
+	tree, err := treeOf("SELECT " + expr)
 	if err != nil {
 		return true
 	}

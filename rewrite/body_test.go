@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -80,4 +81,49 @@ func TestPLpgSQLAgainstTheParser(t *testing.T) {
 	if compared < 20 {
 		t.Errorf("only %d queries could be compared", compared)
 	}
+}
+
+// What would overrun the parser's stack is not given to it, and said.
+func TestBodyTooComplex(t *testing.T) {
+	env := &Env{Set: shopSet(t, ""), Path: []string{"pg_catalog", "public"}}
+	chain := "SELECT 1" + strings.Repeat(" + 1", 100_000) + " FROM users"
+	for _, definition := range []string{
+		"CREATE VIEW v AS " + chain,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ " + chain + " $$",
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; RETURN (" + chain + "); END $$",
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE $q$" + chain + "$q$; END $$",
+	} {
+		if b := Read(definition, env); b.Fault == "" && b.Why == "" {
+			t.Errorf("%.80s: %+v", definition, b)
+		}
+	}
+	if !Names(strings.TrimPrefix(chain, "SELECT "), "deleted_at") {
+		t.Error("a condition that cannot be read is taken not to name the marker")
+	}
+}
+
+// Whoever may create functions decides what is in them: no text ends the doctor, and what is mended is right when it is read again.
+func FuzzRead(f *testing.F) {
+	for _, file := range []string{"testdata/bodies/sql.body", "testdata/bodies/plpgsql.body"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, part := range strings.Split(string(text), "\nread\n") {
+			definition, _, _ := strings.Cut(part, "\n----")
+			f.Add(definition)
+		}
+	}
+	env := &Env{Set: shopSet(f, ""), Path: []string{"pg_catalog", "public"}}
+	f.Fuzz(func(t *testing.T, definition string) {
+		for _, text := range []string{definition, "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $function$" + definition + "$function$"} {
+			b := Read(text, env)
+			if b.Mended == "" {
+				continue
+			}
+			if again := Read(b.Mended, env); again.wrong() {
+				t.Errorf("mended, it is still wrong:\n%s\n%+v", b.Mended, again.Uses)
+			}
+		}
+	})
 }

@@ -21,6 +21,11 @@
 // that would come out wrong without it: see rules.go. What a rule cannot
 // answer it refuses (refuse.go): uncertain means refuse.
 //
+// # Definitions
+//
+// What the server runs unseen, such as bodies of functions and queries of views, [Read] judges: which protected tables it reads, changes or
+// really deletes from, and what it would be if the proxy had edited it (body.go, plpgsql.go, tested.go).
+//
 // # What may never happen
 //
 // A statement that reads or deletes protected rows comes back unedited and

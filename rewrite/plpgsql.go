@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -22,7 +21,7 @@ func plpgsql(source string) ([]piece, error) {
 	}
 	f := &frame{text: newText(source, toks)}
 	if f.tooDeep() || f.tooMany() {
-		return nil, errors.New("it is too complex for the parser")
+		return nil, errComplex
 	}
 	f.read()
 	return f.pieces, nil
@@ -72,12 +71,12 @@ func (f *frame) read() {
 			region = i + 1
 		case f.word(i, "cursor"):
 			if at := f.find(i, "for", "is"); f.queryWord(at + 1) {
-				i = f.sql(at+1, f.find(at+1))
+				i = max(i+1, f.sql(at+1, f.find(at+1)))
 				continue
 			}
 		case f.word(i, "from") && !f.word(i-1, "distinct") && f.open[i] == f.open[region] && region > 0:
 			// n := count(*) FROM users is SELECT count(*) FROM users
-			i = f.expression(region, f.find(region, "then", "loop"))
+			i = max(i+1, f.expression(region, f.find(region, "then", "loop")))
 			continue
 		}
 		i++
@@ -155,7 +154,7 @@ func (f *frame) sql(from, to int) int {
 	text := []byte(f.text.sql[start:end])
 	for i := from; i < to; i++ {
 		if f.open[i] == f.open[from] && f.word(i, "into") && !f.word(i-1, "insert") && !f.word(i-1, "merge") && !f.label(i) && !f.word(from, "create") {
-			stop := f.targets(i + 1)
+			stop := min(f.targets(i+1), to)
 			for at := f.start(i); at < f.end(stop-1); at++ {
 				text[at-start] = ' '
 			}

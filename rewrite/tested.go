@@ -35,7 +35,7 @@ type condition struct{ qualifier, column string }
 // list of results does not count: SELECT id, deleted_at FROM users still returns the deleted.
 func tested(sql string) tests {
 	found := tests{}
-	tree, err := parse(sql)
+	tree, err := treeOf(sql)
 	if err != nil {
 		return found
 	}

@@ -54,7 +54,8 @@ type patient struct {
 	*lifecycle.Database
 	version   int
 	now       time.Time
-	relations []*relation         // those of Set.Tables that exist
+	relations []*relation // those of Set.Tables that exist, by name
+	byOID     map[uint32]*relation
 	missing   map[string]bool     // objects, as lifecycle.Step has them, that lack a step
 	path      []string            // the search_path of the login
 	unread    map[string][]string // what could not be looked at, by the reason
@@ -69,7 +70,7 @@ func Examine(ctx context.Context, conn *pgx.Conn, c *config.Config) (*Report, er
 		return nil, err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	p := &patient{tx: tx, config: c, missing: map[string]bool{}, unread: map[string][]string{}, report: &Report{Looked: map[string]int{}}}
+	p := &patient{tx: tx, config: c, missing: map[string]bool{}, byOID: map[uint32]*relation{}, unread: map[string][]string{}, report: &Report{Looked: map[string]int{}}}
 	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d; SET LOCAL lock_timeout = %[1]d", timeout.Milliseconds())); err != nil {
 		return nil, err
 	}
@@ -158,97 +159,6 @@ func (p *patient) prepareAdvice() string {
 
 // env is what a definition means in which names are looked up along a path.
 func (p *patient) env(path []string) *rewrite.Env { return &rewrite.Env{Set: p.Set, Path: path} }
-
-// relation is a protected table, a partition of one, or a view that shows the marker of one.
-type relation struct {
-	*policy.Table
-	oid                uint32
-	owner              string
-	pages              int64   // of 8 KiB as a rule, by the last VACUUM or ANALYZE
-	rows               float64 // by the same, -1 if neither has been
-	partition          bool
-	rowSecurity, force bool
-	identity           byte // pg_class.relreplident
-	primary            bool // it has a primary key
-}
-
-func (r *relation) object() string {
-	kind := "table "
-	if r.View() {
-		kind = "view "
-	}
-	return kind + r.Name.String()
-}
-
-func (r *relation) full() string { return lifecycle.Full(r.Name) }
-
-// columns are the marker and the audit columns: those that a deletion sets.
-func (r *relation) columns() []string {
-	list := []string{r.Marker}
-	for _, a := range r.Audit {
-		list = append(list, a.Column)
-	}
-	return list
-}
-
-func (p *patient) readRelations(ctx context.Context) error {
-	rows, err := p.tx.Query(ctx, `
-SELECT n.nspname, c.relname, c.oid, pg_get_userbyid(c.relowner), c.relpages::bigint, c.reltuples::float8, c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
-	c.relreplident, EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname <> 'pg_toast' ORDER BY 1, 2`)
-	if err != nil {
-		return err
-	}
-	var schema, name string
-	var identity string
-	var r relation
-	_, err = pgx.ForEachRow(rows, []any{
-		&schema, &name, &r.oid, &r.owner, &r.pages, &r.rows, &r.partition, &r.rowSecurity, &r.force, (*char)(&identity), &r.primary,
-	}, func() error {
-		table, _ := p.Set.Find(schema, name)
-		if table == nil {
-			return nil
-		}
-		one := r
-		one.Table, one.identity = table, identity[0]
-		p.relations = append(p.relations, &one)
-		if !table.View() {
-			p.report.Looked["tables"]++
-		}
-		return nil
-	})
-	return err
-}
-
-// char scans a value of PostgreSQL's type "char".
-type char string
-
-func (c *char) ScanText(v string) error {
-	if v == "" {
-		return errors.New("an empty character")
-	}
-	*c = char(v)
-	return nil
-}
-
-// relation returns the protected relation with that oid, or nil.
-func (p *patient) relation(oid uint32) *relation {
-	for _, r := range p.relations {
-		if r.oid == oid {
-			return r
-		}
-	}
-	return nil
-}
-
-func (p *patient) oids() []uint32 {
-	oids := make([]uint32, len(p.relations))
-	for i, r := range p.relations {
-		oids[i] = r.oid
-	}
-	return oids
-}
 
 // each runs a query and calls f for each row, scanned into into.
 func (p *patient) each(ctx context.Context, sql string, args, into []any, f func()) error {

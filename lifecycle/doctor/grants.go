@@ -18,7 +18,7 @@ func (p *patient) grants(ctx context.Context) error {
 	var wants, has []string
 	var sees bool
 	for _, r := range p.relations {
-		if r.Ordinal < 0 || r.Problem != "" {
+		if r.Ordinal < 0 || r.Problem != "" || !r.granted {
 			continue
 		}
 		privileges := []string{"DELETE"}

@@ -47,10 +47,7 @@ func (p *patient) tombstones(ctx context.Context) error {
 		if r.View() || r.Kind == 'f' || r.Ordinal < 0 || r.Unreadable {
 			continue
 		}
-		name, err := p.root(ctx, r)
-		if err != nil {
-			return err
-		}
+		name := p.root(r)
 		c := counts[name]
 		if c == nil {
 			p.report.Counts = append(p.report.Counts, Count{})
@@ -78,18 +75,11 @@ func (p *patient) tombstones(ctx context.Context) error {
 }
 
 // root is the protected table that a partition is of, itself for any other.
-func (p *patient) root(ctx context.Context, r *relation) (catalog.Name, error) {
-	if !r.partition {
-		return r.Name, nil
+func (p *patient) root(r *relation) catalog.Name {
+	for parent := p.relation(r.parent); parent != nil; parent = p.relation(r.parent) {
+		r = parent
 	}
-	var oid uint32
-	name := r.Name
-	err := p.each(ctx, "SELECT a.relid::oid FROM pg_partition_ancestors($1::oid::regclass) WITH ORDINALITY AS a (relid, n) WHERE a.relid <> $1::oid::regclass ORDER BY a.n", []any{r.oid}, []any{&oid}, func() {
-		if parent := p.relation(oid); parent != nil {
-			name = parent.Name
-		}
-	})
-	return name, err
+	return r.Name
 }
 
 // count adds the rows and tombstones of one table, without partitions and children. A small one is counted. Of a large one the server's
