@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tombstone/lifecycle"
@@ -34,7 +35,7 @@ SELECT c.oid, CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee
 FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
 WHERE c.oid = $1 AND a.privilege_type = ANY ($2) AND a.grantee <> c.relowner AND NOT COALESCE(r.rolsuper, false)
 GROUP BY c.oid, a.grantee ORDER BY 2`, []any{r.oid, privileges, wants}, []any{&oid, &role, &granted, &has, &sees}, func() {
-			lacks, right := p.lacks(r, role, has, sees)
+			lacks, right := r.lacks(has, sees)
 			has = nil
 			if right == "" {
 				return
@@ -60,14 +61,10 @@ func roleName(role string) string {
 }
 
 // lacks says in words and as GRANT has it which rights are missing, "" for none.
-func (p *patient) lacks(r *relation, role string, has []string, sees bool) (words, right string) {
+func (r *relation) lacks(has []string, sees bool) (words, right string) {
 	var missing []string
 	for _, c := range r.columns() {
-		found := false
-		for _, h := range has {
-			found = found || h == c
-		}
-		if !found {
+		if !slices.Contains(has, c) {
 			missing = append(missing, c)
 		}
 	}
