@@ -7,8 +7,8 @@ func (d *Database) guard(t *Table) Step {
 	const row, truncate = "tombstone_guard", "tombstone_guard_truncate"
 	step := Step{
 		Object: "table " + t.Name.String(), Check: "missing-guard",
-		Why:    "A DELETE that does not come through the proxy, as one in a function or from psql, would lose rows for good.",
-		SQL:    []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", row, full(t.Name)), fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", truncate, full(t.Name))},
+		Why: "A DELETE that does not come through the proxy, as one in a function or from psql, would lose rows for good.",
+		SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", row, full(t.Name)), fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", truncate, full(t.Name))},
 	}
 	rows, truncates := !t.Protected.Observed, !t.Protected.Observed && t.Protected.Truncate != "allow"
 	if !rows {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -138,6 +139,7 @@ var facts = []fact{
 	{"app", "UPDATE notes SET deleted_at = now() WHERE owner = current_user AND notes.deleted_at IS NULL", "0", "1", 0},
 	{"app", "UPDATE secrets SET deleted_at = now() WHERE id = 1 AND secrets.deleted_at IS NULL", "42501", "1", 0},
 	{"app", "UPDATE users SET deleted_at = now() WHERE users.deleted_at IS NULL", "42501", "100", 0},
+	{"app", "UPDATE shown SET deleted_at = now() WHERE shown.deleted_at IS NULL", "42501", "0", 0},
 	{"app", "UPDATE orders SET deleted_at = now() WHERE id = 1 AND orders.deleted_at IS NULL", "42501", "1", 0},
 	{"postgres", "INSERT INTO keyless VALUES (1); UPDATE keyless SET deleted_at = now() WHERE keyless.deleted_at IS NULL", "55000", "1", 0},
 	{"postgres", "INSERT INTO flagged VALUES (1)", "23502", "1", 0},
@@ -291,13 +293,15 @@ func text(t testing.TB, r *Report) string {
 	return b.String()
 }
 
-// golden holds the report against the one in a file, which UPDATE_GOLDEN=1 writes anew: read the difference.
+var update = flag.Bool("update", false, "write testdata/traps.golden anew")
+
+// golden holds the report against the one in a file, which -update writes anew: read the difference.
 func golden(t *testing.T, file string, r *Report) {
 	t.Helper()
 	same := *r
 	same.At, same.Took = time.Time{}, 0
 	got := text(t, &same)
-	if os.Getenv("UPDATE_GOLDEN") != "" {
+	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -307,7 +311,7 @@ func golden(t *testing.T, file string, r *Report) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s differs; run with UPDATE_GOLDEN=1 and read the difference. Got:\n%s", file, got)
+		t.Errorf("%s differs; run with -update and read the difference. Got:\n%s", file, got)
 	}
 }
 

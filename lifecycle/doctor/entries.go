@@ -33,7 +33,7 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND n.nspname <> 'pg_toas
 			p.exactly(e, object, kinds[e.Schema+"\x00"+e.Relation])
 		}
 		if e.Mode == "observe" {
-			p.find(Finding{Severity: Info, Check: "observed", Object: object, Why: "It is only observed: its deletes are real, and nothing here was looked at for it."})
+			p.find(Finding{Severity: Info, Check: "observed", Object: object, Why: "It is only observed: its deletes are real. What is found of it will be wrong once it is enforced."})
 		}
 	}
 	return nil

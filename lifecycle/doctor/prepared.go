@@ -28,7 +28,11 @@ func (p *patient) prepared(ctx context.Context) error {
 			continue
 		}
 		if step.Check != "" {
-			p.find(Finding{Severity: Error, Check: step.Check, Object: step.Object, Why: step.Why, Advice: p.prepareAdvice()})
+			f := Finding{Severity: Error, Check: step.Check, Object: step.Object, Why: step.Why, Advice: p.prepareAdvice()}
+			if step.Check == "missing-grant" { // it can be run alone
+				f.SQL = step.SQL
+			}
+			p.find(f)
 			continue
 		}
 		if reasons[step.Object] == nil {

@@ -101,6 +101,8 @@ INSERT INTO secrets VALUES (1, 'app'), (2, 'app'), (3, 'clerk');
 -- missing-grant
 GRANT SELECT, DELETE ON orders TO app;
 GRANT DELETE ON users TO app;
+CREATE VIEW shown AS SELECT * FROM limited;
+GRANT SELECT, DELETE ON shown TO app;
 
 -- publication-without-updates, publication-without-marker, no-replica-identity, published
 CREATE TABLE published (id int PRIMARY KEY, deleted_at timestamptz);
