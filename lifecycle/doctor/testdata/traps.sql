@@ -100,7 +100,7 @@ INSERT INTO secrets VALUES (1, 'app'), (2, 'app'), (3, 'clerk');
 
 -- missing-grant
 GRANT SELECT, DELETE ON orders TO app;
-GRANT DELETE ON users TO app;
+GRANT DELETE ON users, unmarked TO app;
 CREATE VIEW shown AS SELECT * FROM limited;
 GRANT SELECT, DELETE ON shown TO app;
 
