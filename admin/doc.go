@@ -6,6 +6,8 @@
 //	/readyz    200 while the PostgreSQL server answers, else 503 and the reason (ready.go)
 //	/          a list of the above
 //
+// tombstone doctor --watch has an endpoint like it, with metrics of its own (doctor.go).
+//
 // What comes in: calls from the proxy on Metrics, one or more for each message; they do not block and do not
 // allocate. What goes out: text over HTTP. What may never happen: that a probe or a scrape slows a client of
 // the proxy down. So readiness is asked for at most about once a second, however many probes there are, and every

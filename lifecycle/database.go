@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +17,8 @@ type Database struct {
 	Set     *policy.Set
 	Keys    []*ForeignKey // in the order in which the server goes through them
 	Indexes []*Index
+
+	Unseen []string // what the login may not read; what it has is taken to be as it should
 
 	tables map[catalog.Name]*Table
 
@@ -103,6 +106,16 @@ func Read(ctx context.Context, conn *pgx.Conn, p *policy.Policy) (*Database, err
 		return nil, err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
+	d, err := ReadIn(ctx, tx, p)
+	if err == nil && len(d.Unseen) > 0 {
+		return nil, fmt.Errorf("read the catalog: no right to read %s; log in as the owner of the tables, or as a superuser", strings.Join(d.Unseen, ", "))
+	}
+	return d, err
+}
+
+// ReadIn is Read in a transaction that is open, and above READ COMMITTED. What the login may not read is in Unseen. The search_path is
+// pg_catalog afterwards.
+func ReadIn(ctx context.Context, tx pgx.Tx, p *policy.Policy) (*Database, error) {
 	// Names are compared with names, and expressions print with their schemas.
 	if _, err := tx.Exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
 		return nil, err

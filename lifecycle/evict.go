@@ -70,7 +70,7 @@ func (d *Database) register(t *Table, identity []string) Step {
 	}
 	said := strings.Join([]string{p.Marker, map[bool]string{true: "t", false: "f"}[tells(p)], dead(p, "x."), alive(p), "{" + strings.Join(identity, ",") + "}"}, "|")
 	return Step{
-		Done:   d.rows[t.OID] == said,
+		Done:   d.rows[t.OID] == said || len(d.Unseen) > 0,
 		Object: "table " + t.Name.String(), Why: "What undo, restore and purge have to know of the table.",
 		SQL: []string{fmt.Sprintf(`INSERT INTO tombstone.tables (relation, marker, tells, dead, alive, key)
 VALUES (%s::pg_catalog.regclass, %s, %t, %s, %s::pg_catalog.jsonb, ARRAY[%s]::pg_catalog.name[])

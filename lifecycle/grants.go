@@ -73,7 +73,7 @@ func (t *Table) grant() []Step {
 			why = append(why, "could use some columns, and would be refused now that the marker is looked at (42501).")
 		}
 		steps = append(steps, Step{
-			Object: "table " + t.Name.String(), Why: who + " " + strings.Join(why, " It "),
+			Object: "table " + t.Name.String(), Check: "missing-grant", Why: who + " " + strings.Join(why, " It "),
 			SQL: []string{fmt.Sprintf("GRANT %s ON %s TO %s", strings.Join(privileges, ", "), full(t.Name), who)},
 		})
 	}

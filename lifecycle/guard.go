@@ -12,13 +12,13 @@ const (
 // guard keeps rows from being deleted for good by accident. A table that is only observed has none: its rows are really deleted.
 func (d *Database) guard(t *Table) Step {
 	step := Step{
-		Object: "table " + t.Name.String(),
-		Why:    "A DELETE that does not come through the proxy, as one in a function or from psql, would lose rows for good.",
-		SQL:    []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", rowGuard, full(t.Name)), fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", truncateGuard, full(t.Name))},
+		Object: "table " + t.Name.String(), Check: "missing-guard",
+		Why: "A DELETE that does not come through the proxy, as one in a function or from psql, would lose rows for good.",
+		SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", rowGuard, full(t.Name)), fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", truncateGuard, full(t.Name))},
 	}
 	rows, truncates := !t.Protected.Observed, !t.Protected.Observed && t.Protected.Truncate != "allow"
 	if !rows {
-		step.Why = "The table is only observed: its rows are really deleted."
+		step.Check, step.Why = "", "The table is only observed: its rows are really deleted."
 	}
 	if rows {
 		step.SQL = append(step.SQL, fmt.Sprintf("CREATE TRIGGER %s BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION tombstone.guard()", rowGuard, full(t.Name)))

@@ -154,18 +154,18 @@ func (d *Database) trigger(t *Table, name string) *installed {
 func markers(t *Table) []Step {
 	p := t.Protected
 	var steps []Step
-	add := func(name, typ, why string) {
+	add := func(check, name, typ, why string) {
 		steps = append(steps, Step{
-			Object: "table " + t.Name.String(), Why: why, Done: t.has(name),
+			Object: "table " + t.Name.String(), Why: why, Done: t.has(name), Check: check,
 			SQL: []string{fmt.Sprintf("ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s %s", full(t.Name), ident(name), typ)},
 		})
 	}
-	add(p.Marker, "timestamptz", "Without the marker a DELETE is refused: there is nothing to mark a row with.")
+	add("missing-marker", p.Marker, "timestamptz", "Without the marker a DELETE is refused: there is nothing to mark a row with.")
 	for _, a := range p.Audit {
 		if a.What == policy.Role {
-			add(a.Column, "text", "The policy has deleted_by: a DELETE is refused without it.")
+			add("missing-audit-column", a.Column, "text", "The policy has deleted_by: a DELETE is refused without it.")
 		} else {
-			add(a.Column, "xid8", "The policy has deletion_id: a DELETE is refused without it.")
+			add("missing-audit-column", a.Column, "xid8", "The policy has deletion_id: a DELETE is refused without it.")
 		}
 	}
 	return steps

@@ -45,6 +45,7 @@ func (r *reader) readTables(ctx context.Context) error {
 WITH mine AS (
 	SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	JOIN unnest($1::name[], $2::name[]) AS t (schema, name) ON t.schema = n.nspname AND t.name = c.relname
+	WHERE c.relkind IN ('r', 'p', 'f') -- a view that shows the marker has its rows, keys and triggers from the table
 )
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relispartition,
 	c.relispartition AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a JOIN mine ON mine.oid = a.relid WHERE a.relid <> c.oid),
@@ -193,8 +194,13 @@ ORDER BY 1, 2, 3`, house)
 	if _, err = pgx.ForEachRow(rows, []any{&i.table.Schema, &i.table.Relation, &i.name, &i.argument}, func() error { r.d.triggers = append(r.d.triggers, i); return nil }); err != nil {
 		return err
 	}
-	var there bool
-	if err := r.tx.QueryRow(ctx, "SELECT to_regclass('tombstone.tables') IS NOT NULL").Scan(&there); err != nil || !there {
+	var there, allowed bool
+	err = r.tx.QueryRow(ctx, `SELECT count(*) > 0, COALESCE(bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')), true)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'tables'`, house).Scan(&there, &allowed)
+	if err == nil && !allowed {
+		r.d.Unseen = append(r.d.Unseen, "tombstone.tables")
+	}
+	if err != nil || !there || !allowed {
 		return err
 	}
 	rows, err = r.tx.Query(ctx, "SELECT relation::oid, concat_ws('|', marker, tells, dead, alive, key::text[]) FROM tombstone.tables")

@@ -13,6 +13,7 @@ type Step struct {
 	SQL    []string // statements without their semicolons, each a transaction of its own if Alone, else all in one
 	Alone  bool     // they cannot be in a transaction, such as CREATE INDEX CONCURRENTLY
 	Done   bool     // the database has it
+	Check  string   // what tombstone doctor calls it when it is missing, "" where it is one of many of its kind
 }
 
 // Script is the steps, in the order in which they are to be taken.

@@ -190,7 +190,7 @@ INSERT INTO users SELECT generate_series(1, 10); INSERT INTO orders SELECT i, 1 
 		}
 		return d
 	}
-	d := apply("tables: [{name: public.users, max_rows: 5}, {name: public.orders, max_rows: 10}]\n")
+	apply("tables: [{name: public.users, max_rows: 5}, {name: public.orders, max_rows: 10}]\n")
 	for _, c := range [][2]string{
 		{"UPDATE users SET deleted_at = now() WHERE id > 2", `the statement would change more than 5 rows of table "users" (SQLSTATE 54000)`},
 		{"UPDATE users SET deleted_at = now() WHERE id IN (1, 2)", `the statement would change more than 10 rows of table "orders"`},
@@ -207,7 +207,7 @@ INSERT INTO users SELECT generate_series(1, 10); INSERT INTO orders SELECT i, 1 
 	if got := conn.do(t, "SELECT count(*) FROM orders WHERE deleted_at IS NULL"); got != "[10]\n1;" {
 		t.Error(got)
 	}
-	d = apply("tables: [{name: public.users, max_rows: 1}, {name: public.orders, max_rows: 2}]\n")
+	d := apply("tables: [{name: public.users, max_rows: 1}, {name: public.orders, max_rows: 2}]\n")
 	table, err := d.Find("users")
 	if err != nil {
 		t.Fatal(err)

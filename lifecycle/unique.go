@@ -21,7 +21,7 @@ func (x *Index) wantsLive() bool {
 //
 // Without it a value that a deleted row has cannot be used again.
 func (x *Index) partial() Step {
-	step := Step{Object: "table " + x.Table.Name.String(), Why: fmt.Sprintf("A value of %s that a deleted row has could not be used again (23505).", x.Name)}
+	step := Step{Object: "table " + x.Table.Name.String(), Check: "key-holds-tombstones", Why: fmt.Sprintf("A value of %s that a deleted row has could not be used again (23505).", x.Name)}
 	condition := live(x.Table.Protected, "")
 	if x.Where != "" {
 		condition = "(" + x.Where + ") AND " + condition

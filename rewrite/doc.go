@@ -27,6 +27,11 @@
 // by the one in which the observed tables are protected too, which is only told
 // (observe.go). A Set in force that protects nothing edits and refuses nothing.
 //
+// # Definitions
+//
+// What the server runs unseen, such as bodies of functions and queries of views, [Read] judges: which protected tables it reads, changes or
+// really deletes from, and what it would be if the proxy had edited it (body.go, plpgsql.go, tested.go).
+//
 // # What may never happen
 //
 // A statement that reads or deletes protected rows comes back unedited and

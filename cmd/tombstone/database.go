@@ -27,12 +27,15 @@ func whereFlags(f *flag.FlagSet) where {
 
 // connect reads the configuration and logs in to the database.
 func (w where) connect(ctx context.Context) (*pgx.Conn, *policy.Policy, error) {
-	conn, c, err := w.open(ctx, func(c *config.Config) config.Upstream { return c.Upstream })
+	conn, c, err := w.open(ctx, upstream)
 	if err != nil {
 		return nil, nil, err
 	}
 	return conn, policy.New(c.Tables, c.Bodies), nil
 }
+
+// upstream logs in as the configuration says.
+func upstream(c *config.Config) config.Upstream { return c.Upstream }
 
 // on logs in to the database and runs a command there.
 func (w where) on(ctx context.Context, s stdio, run func(conn *pgx.Conn, p *policy.Policy) error) error {

@@ -37,6 +37,7 @@ type stdio struct {
 var commands = []command{
 	{"serve", "run the proxy", serve},
 	{"demo", "show it at work on a throwaway PostgreSQL, then serve", demo},
+	{"doctor", "find what stands between a database and the promise", examine},
 	{"prepare", "give the database what it needs to keep the policy by itself", prepare},
 	{"history", "list what was deleted", history},
 	{"show", "show one deletion and its rows", show},
