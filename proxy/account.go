@@ -78,6 +78,9 @@ func (s *Session) count(plan *rewrite.Plan) {
 
 func (s *Session) countOne(st *rewrite.Stmt) {
 	s.Observer.Statement(st.Kind, st.Action.String())
+	if st.Uses != 0 {
+		st.Uses.Each(s.Observer.Asked)
+	}
 	for i := range st.Touched {
 		t := &st.Touched[i]
 		same := func(o rewrite.Touch) bool { return o.Table == t.Table && o.Action == t.Action }

@@ -234,7 +234,15 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(port) {
 			return false, s.reserved()
 		}
+		if len(s.wishes.outdated) > 0 && s.wishes.outdated[string(port)] {
+			s.refuseOutdated()
+			return true, nil
+		}
 		if u, ok := s.utilities.get(key(port)); ok {
+			if u.cursor != "" && s.wishes.outdated[u.cursor] {
+				s.refuseOutdated()
+				return true, nil
+			}
 			// A utility statement is analysed when it runs, not when it is bound.
 			names := []string{u.name, u.inner}
 			if u.inner == "" {
@@ -265,7 +273,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 			return true, nil
 		}
 		s.queue.push(request{kind: functionCall})
-		s.changes(rewrite.ChangesNames | rewrite.ChangesLexing) // it may be set_config
+		s.changes(rewrite.ChangesNames | rewrite.ChangesLexing | rewrite.ChangesAsks) // it may be set_config
 	case 'S':
 		if s.copying {
 			s.eaten++

@@ -145,7 +145,7 @@ func (s *Session) parsing(name string) (plan *rewrite.Plan, sure bool) {
 
 // utility is what a portal of a utility statement has to be checked for when
 // it is run: its own statement, and the one that it executes.
-type utility struct{ name, inner string }
+type utility struct{ name, inner, cursor string }
 
 // verdict says whether a prepared statement may be run.
 type verdict int
@@ -194,9 +194,19 @@ func (s *Session) check(name string) verdict {
 		s.refresh()
 		return wait
 	}
-	s.env.Stale = false
+	s.env.Stale, s.env.Failed = false, s.aborted()
 	s.reading()
-	if s.behind || !s.Plans.Rewrite(p.sql, &s.env, s.scratch).Same(p.whole) {
+	plan := s.Plans.Rewrite(p.sql, &s.env, s.scratch)
+	switch {
+	case plan.Stale: // what the role may is not known
+		s.wishes.wants = true
+		if s.queue.empty() {
+			s.refresh()
+		} else {
+			s.drain()
+		}
+		return wait
+	case s.behind || !plan.Same(p.whole):
 		return outdated
 	}
 	p.names = s.names
@@ -229,10 +239,12 @@ func (s *Session) bound(port, name string) {
 			c |= s.effectOf(st)
 			switch st.Kind {
 			case "select", "insert", "update", "delete", "begin", "transaction":
-			default:
-				if plan.Depends || st.Execute != "" {
-					s.utilities.set(port, utility{name, keyOf(st.Execute)})
+				if st.Cursor == "" {
+					continue
 				}
+			}
+			if plan.Depends || st.Execute != "" || st.Cursor != "" {
+				s.utilities.set(port, utility{name, keyOf(st.Execute), keyOf(st.Cursor)})
 			}
 		}
 	}
@@ -292,6 +304,9 @@ func (s *Session) executes(plan *rewrite.Plan, sql string) (*rewrite.Plan, bool)
 			case outdated:
 				return rewrite.RefuseWhole(sql, rewrite.Outdated()), true
 			}
+		}
+		if s.wishes.stale(st) {
+			return rewrite.RefuseWhole(sql, rewrite.Outdated()), true
 		}
 		changes |= s.effectOf(st)
 	}

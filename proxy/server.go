@@ -217,6 +217,7 @@ func (s *Session) reply(part *wire.Part) error {
 		if r.kind != bind {
 			return s.unexpected(part, "no Bind")
 		}
+		delete(s.wishes.outdated, r.port)
 		if p := s.statement(r.name); p != nil {
 			s.portals.set(r.port, p)
 		} else {
@@ -363,6 +364,9 @@ func (s *Session) settle(status byte, batch uint64) {
 	}
 	// Portals end with their transaction.
 	s.portals.clear()
+	if idle && len(s.wishes.cursors)+len(s.wishes.outdated) > 0 {
+		s.wishes.ended()
+	}
 	if idle {
 		s.effects.clear()
 		s.utilities.clear()

@@ -100,6 +100,8 @@ type Session struct {
 
 	encoding, serverEncoding string // client_encoding, server_encoding
 
+	wishes wishes
+
 	digest  digest // of the answer that env.Set stands for, zero if not known
 	heldRFQ []byte // a ReadyForQuery that is held back until the names are known
 
