@@ -25,6 +25,9 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 	}
 	for i := range plan.Stmts {
 		s.warn(&plan.Stmts[i])
+		if d := plan.Stmts[i].Denied; d != nil {
+			s.logSetting(*d, "", s.databaseNow())
+		}
 		if r := plan.Stmts[i].Refusal; r != nil {
 			s.Log.Warn("statement refused", "rule", r.Rule, "sqlstate", r.Code, "reason", r.Message, "sql", s.loggable(sql))
 		}

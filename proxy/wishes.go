@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"slices"
+	"strings"
 
 	"tombstone/policy/catalog"
 	"tombstone/rewrite"
@@ -50,8 +51,7 @@ func (s *Session) heed(q *refresh) bool {
 		return false
 	}
 	for _, set := range rewrite.Settings(s.wishes.said, n.Asked, rights) {
-		s.Log.Info("what a session asks for has changed", "user", s.params["user"], "role", n.Role, "database", n.Database,
-			"setting", set.Name, "value", set.Value, "allowed", set.Allowed)
+		s.logSetting(set, n.Role, n.Database)
 	}
 	s.wishes.said, s.wishes.wants, s.wishes.forgotten = n.Asked, false, false
 	s.env.Rights = rights
@@ -61,6 +61,15 @@ func (s *Session) heed(q *refresh) bool {
 	}
 	s.env.Asks = asks
 	return true
+}
+
+// logSetting tells of a setting that has changed, or was not allowed to. role is the current one, "" if it is not known.
+func (s *Session) logSetting(set rewrite.Setting, role, database string) {
+	value := set.Value
+	if len(value) > 100 {
+		value = value[:100] + ".."
+	}
+	s.Log.Info("a setting of a session", "user", s.params["user"], "role", role, "database", database, "setting", set.Name, "value", strings.Clone(value), "allowed", set.Allowed)
 }
 
 // outdate notes that what is open was opened under other settings.
@@ -136,8 +145,10 @@ func (s *Session) backsUp() *rewrite.Refusal {
 	if program != "pg_dump" && program != "pg_dumpall" || s.env.Asks.Whole() || !s.env.Set.Protects() {
 		return nil
 	}
-	if why := s.env.Asks.Denied(); why != nil {
-		return why
+	why := s.env.Asks.Denied()
+	if why == nil {
+		why = rewrite.Dump(program)
 	}
-	return rewrite.Dump(program)
+	s.Log.Warn("a backup is refused", "user", s.params["user"], "database", s.databaseNow(), "reason", why.Message)
+	return why
 }

@@ -86,6 +86,16 @@ func Ask(said catalog.Asked, rights Rights) *Asks {
 	return a
 }
 
+// Invalid returns what is wrong with the value of a setting, nil if nothing is.
+func Invalid(said catalog.Asked) *Refusal {
+	for i, name := range asked {
+		if why := forbids(name, said[i], Rights{Known: true, See: true, Restore: true, Purge: true}); why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
 // Key tells what differs in what sessions get; "" for nil.
 func (a *Asks) Key() string {
 	if a == nil {

@@ -45,9 +45,10 @@ type Stmt struct {
 	Touched []Touch  // protected tables it names, in order
 	Refusal *Refusal // set if Action is Refused
 
-	Uses    Uses // settings of the session that had to do with it
-	Deletes bool // it, or what it explains, copies or prepares, is a DELETE that became an UPDATE
-	StandIn bool // a DO UPDATE that updates nothing stands in for DO NOTHING: see TwiceTheKey
+	Denied  *Setting // what it was refused to set
+	Uses    Uses     // settings of the session that had to do with it
+	Deletes bool     // it, or what it explains, copies or prepares, is a DELETE that became an UPDATE
+	StandIn bool     // a DO UPDATE that updates nothing stands in for DO NOTHING: see TwiceTheKey
 
 	Prepare    string // PREPARE: the statement's name
 	PrepareTag Tag    // PREPARE: the tag of its EXECUTE

@@ -44,6 +44,7 @@ func (r *rewriter) settles(name, value string, offset int32) {
 	case !r.changed: // else it may be another role by then, of which nothing is known
 		if why := forbids(name, value, r.env.Rights); why != nil {
 			r.refuseBy(why, offset)
+			r.stmt.Denied = &Setting{Name: name, Value: value}
 		}
 	}
 }
@@ -51,6 +52,7 @@ func (r *rewriter) settles(name, value string, offset int32) {
 // setConfig looks at a call of set_config(), which sets what SET sets.
 func (r *rewriter) setConfig(x *pg.FuncCall) {
 	r.setsConfig = true
+	r.plan.literal = true // a refusal changes nothing, and could be kept
 	if len(x.Args) < 2 {
 		return
 	}

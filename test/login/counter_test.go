@@ -21,6 +21,7 @@ func (c *counter) Bytes(direction string, n int) {
 }
 func (c *counter) Statement(string, string) {}
 func (c *counter) Table(string, string)     {}
+func (c *counter) Asked(string, string)     {}
 func (c *counter) RowsBuried(string, int64) {}
 func (c *counter) Rewrite(time.Duration)    {}
 func (c *counter) ParseFailure()            {}
