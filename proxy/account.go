@@ -81,8 +81,8 @@ func (s *Session) count(plan *rewrite.Plan) {
 
 func (s *Session) countOne(st *rewrite.Stmt) {
 	s.Observer.Statement(st.Kind, st.Action.String())
-	if st.Uses != 0 {
-		st.Uses.Each(s.Observer.Asked)
+	if st.Asked != 0 {
+		st.Asked.Each(s.Observer.Asked)
 	}
 	for i := range st.Touched {
 		t := &st.Touched[i]

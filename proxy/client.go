@@ -234,7 +234,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(port) {
 			return false, s.reserved()
 		}
-		if len(s.wishes.outdated) > 0 && s.wishes.outdated[string(port)] {
+		if s.opened && s.wishes.outdated[key(port)] {
 			s.refuseOutdated()
 			return true, nil
 		}

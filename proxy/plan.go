@@ -27,7 +27,7 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	}
 	s.follow()
 	idle := s.queue.empty()
-	if s.wishes.forgotten && !s.aborted() {
+	if s.forgotten && !s.aborted() {
 		// Now rather than when it matters: what runs unseen may delete.
 		if idle {
 			s.refresh()
@@ -144,7 +144,7 @@ func (s *Session) changes(c rewrite.Changes) {
 	if c&rewrite.EndsWork != 0 && s.env.Dirty {
 		s.stale, s.reread = true, s.reread || s.dirtyCatalog
 	}
-	s.wishes.forgotten = s.wishes.forgotten || c&rewrite.ForgetsAll != 0
+	s.forgotten = s.forgotten || c&rewrite.ForgetsAll != 0
 	if c&(rewrite.ChangesNames|rewrite.ChangesCatalog|rewrite.ChangesAsks) != 0 {
 		s.stale, s.env.Dirty = true, true
 		if c&rewrite.ChangesCatalog != 0 {

@@ -177,7 +177,7 @@ func (s *Session) check(name string) verdict {
 	// A Parse of that name may be on its way: then that is what will run.
 	pending, sure := s.parsing(name)
 	switch {
-	case pending != nil && sure && (!pending.Depends || !changing):
+	case pending != nil && sure && (!depends(pending) || !changing):
 		return fine
 	case pending != nil:
 		s.drain()
@@ -185,7 +185,7 @@ func (s *Session) check(name string) verdict {
 	case p == nil && s.blind, p != nil && p.whole == unseen:
 		// It was made when nothing was protected, so nobody knows what it does.
 		return outdated
-	case p == nil || p.whole == nil || !p.whole.Depends:
+	case p == nil || p.whole == nil || !depends(p.whole):
 		return fine
 	case changing && !s.queue.empty():
 		s.drain()
@@ -213,6 +213,9 @@ func (s *Session) check(name string) verdict {
 	return fine
 }
 
+// depends reports whether a plan could be another by the time that its statement is run.
+func depends(p *rewrite.Plan) bool { return p.Depends || p.Heeds }
+
 // bound notes what running a portal may change: that of the statement that it
 // is bound to, which may still be on its way.
 //
@@ -239,12 +242,16 @@ func (s *Session) bound(port, name string) {
 			c |= s.effectOf(st)
 			switch st.Kind {
 			case "select", "insert", "update", "delete", "begin", "transaction":
-				if st.Cursor == "" {
+				if st.Cursors != rewrite.Uses {
 					continue
 				}
 			}
-			if plan.Depends || st.Execute != "" || st.Cursor != "" {
-				s.utilities.set(port, utility{name, keyOf(st.Execute), keyOf(st.Cursor)})
+			u := utility{name: name, inner: keyOf(st.Execute)}
+			if st.Cursors == rewrite.Uses {
+				u.cursor = keyOf(st.Cursor)
+			}
+			if depends(plan) || u.inner != "" || u.cursor != "" {
+				s.utilities.set(port, u)
 			}
 		}
 	}
@@ -305,7 +312,7 @@ func (s *Session) executes(plan *rewrite.Plan, sql string) (*rewrite.Plan, bool)
 				return rewrite.RefuseWhole(sql, rewrite.Outdated()), true
 			}
 		}
-		if s.wishes.stale(st) {
+		if s.opened && s.wishes.stale(st) {
 			return rewrite.RefuseWhole(sql, rewrite.Outdated()), true
 		}
 		changes |= s.effectOf(st)

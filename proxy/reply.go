@@ -35,8 +35,8 @@ func (s *Session) completed(r *request, part *wire.Part) error {
 	default:
 		return s.unexpected(part, "no statement")
 	}
-	if st != nil && part.Type == 'C' {
-		s.wishes.opened(st)
+	if st != nil && st.Cursors != rewrite.NoCursor && part.Type == 'C' {
+		s.opened = s.wishes.cursor(st) || s.opened
 	}
 	if part.Type != 'C' || p == nil {
 		return s.pass(part)

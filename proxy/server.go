@@ -217,7 +217,9 @@ func (s *Session) reply(part *wire.Part) error {
 		if r.kind != bind {
 			return s.unexpected(part, "no Bind")
 		}
-		delete(s.wishes.outdated, r.port)
+		if s.opened {
+			delete(s.wishes.outdated, r.port)
+		}
 		if p := s.statement(r.name); p != nil {
 			s.portals.set(r.port, p)
 		} else {
@@ -364,8 +366,8 @@ func (s *Session) settle(status byte, batch uint64) {
 	}
 	// Portals end with their transaction.
 	s.portals.clear()
-	if idle && len(s.wishes.cursors)+len(s.wishes.outdated) > 0 {
-		s.wishes.ended()
+	if idle && s.opened {
+		s.opened = s.wishes.ended()
 	}
 	if idle {
 		s.effects.clear()

@@ -63,6 +63,9 @@ type Session struct {
 	backslash bool // standard_conforming_strings is off
 	behind    bool // the open transaction's snapshot is older than the names that the server goes by
 
+	forgotten bool // the server may have lost what it was told of the client: RESET ALL, DISCARD ALL
+	opened    bool // there may be portals and cursors that another setting makes outdated: see wishes
+
 	wary  bool // nothing is protected, but there may be prepared statements from when something was
 	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
 

@@ -14,10 +14,9 @@ import (
 // A function that sets one unseen is noticed at the next such occasion. Until then the session sees what it saw before, which its role
 // may, and deletes as before.
 type wishes struct {
-	from      string // the client's address as host:port, which the server is told
-	said      catalog.Asked
-	wants     bool // what the role may has to be read, though nothing is asked for yet
-	forgotten bool // the server may have lost what it was told: RESET ALL, DISCARD ALL
+	from  string // the client's address as host:port, which the server is told
+	said  catalog.Asked
+	wants bool // what the role may has to be read, though nothing is asked for yet
 
 	// Cursors that show something protected: whether each is WITH HOLD. And the portals and cursors, by name, that were opened when the
 	// session asked for something else.
@@ -53,7 +52,7 @@ func (s *Session) heed(q *refresh) bool {
 	for _, set := range rewrite.Settings(s.wishes.said, n.Asked, rights) {
 		s.logSetting(set, n.Role, n.Database)
 	}
-	s.wishes.said, s.wishes.wants, s.wishes.forgotten = n.Asked, false, false
+	s.wishes.said, s.wishes.wants, s.forgotten = n.Asked, false, false
 	s.env.Rights = rights
 	if s.env.Asks.Key() != asks.Key() {
 		s.names++
@@ -81,6 +80,7 @@ func (s *Session) outdate() {
 			s.wishes.outdated = map[string]bool{}
 		}
 		s.wishes.outdated[name] = true
+		s.opened = true
 	}
 	for name := range s.wishes.cursors {
 		note(name)
@@ -102,29 +102,32 @@ func (p *prepared) shows() bool {
 
 // stale reports whether a statement reads from a cursor that was opened under other settings.
 func (w *wishes) stale(st *rewrite.Stmt) bool {
-	return len(w.outdated) > 0 && st.Cursor != "" && w.outdated[keyOf(st.Cursor)]
+	return st.Cursors == rewrite.Uses && w.outdated[keyOf(st.Cursor)]
 }
 
-// opened takes in what a statement that has succeeded did to cursors.
-func (w *wishes) opened(st *rewrite.Stmt) {
-	switch {
-	case st.Declare != "":
+// cursor takes in what a statement that has succeeded did to cursors, and reports whether there is one now to keep in mind.
+func (w *wishes) cursor(st *rewrite.Stmt) bool {
+	name := keyOf(st.Cursor)
+	switch st.Cursors {
+	case rewrite.Declares, rewrite.Keeps:
 		if w.cursors == nil {
 			w.cursors = map[string]bool{}
 		}
-		w.cursors[keyOf(st.Declare)] = st.Holds
-		delete(w.outdated, keyOf(st.Declare))
-	case st.Close != "":
-		delete(w.cursors, keyOf(st.Close))
-		delete(w.outdated, keyOf(st.Close))
-	case st.CloseAll:
+		w.cursors[name] = st.Cursors == rewrite.Keeps
+		delete(w.outdated, name)
+		return true
+	case rewrite.Closes:
+		delete(w.cursors, name)
+		delete(w.outdated, name)
+	case rewrite.ClosesAll:
 		clear(w.cursors)
 		clear(w.outdated)
 	}
+	return false
 }
 
-// ended forgets portals and cursors that have ended with their transaction.
-func (w *wishes) ended() {
+// ended forgets portals and cursors that have ended with their transaction, and reports whether any are left.
+func (w *wishes) ended() bool {
 	for name, holds := range w.cursors {
 		if !holds {
 			delete(w.cursors, name)
@@ -135,6 +138,7 @@ func (w *wishes) ended() {
 			delete(w.outdated, name)
 		}
 	}
+	return len(w.cursors) > 0
 }
 
 // backsUp returns why a program that writes backups is not let in, nil if it is.

@@ -65,7 +65,7 @@ func (r *rewriter) adds(rv *pg.RangeVar, verb string) {
 	if rv == nil || !r.env.Set.Covers(rv.Relname) {
 		return
 	}
-	r.plan.Depends = true // on the settings, if on nothing else
+	r.plan.Heeds = true
 	if r.env.Stale {
 		r.stale = true
 		return

@@ -34,6 +34,10 @@ type Plan struct {
 	// Depends: under other names in scope, or another Set, the plan could be
 	// another. A statement that is kept and run later has to be planned again.
 	Depends bool
+
+	// Heeds: under other settings of the session the plan could be another, though it
+	// names nothing else that may change: one of rows that are added.
+	Heeds bool
 }
 
 // Stmt is what became of one statement.
@@ -46,23 +50,33 @@ type Stmt struct {
 	Refusal *Refusal // set if Action is Refused
 
 	Denied  *Setting // what it was refused to set
-	Uses    Uses     // settings of the session that had to do with it
+	Asked   Asked    // settings of the session that had to do with it
 	Deletes bool     // it, or what it explains, copies or prepares, is a DELETE that became an UPDATE
 	StandIn bool     // a DO UPDATE that updates nothing stands in for DO NOTHING: see TwiceTheKey
 
 	Prepare    string // PREPARE: the statement's name
 	PrepareTag Tag    // PREPARE: the tag of its EXECUTE
 	Execute    string // EXECUTE: the statement's name
-	Declare    string // DECLARE: the cursor's name, if it shows something protected
-	Holds      bool   // DECLARE: it is WITH HOLD
-	Cursor     string // FETCH, MOVE, WHERE CURRENT OF: the cursor's name
-	Close      string // CLOSE: the cursor's name
-	CloseAll   bool   // CLOSE ALL, DISCARD ALL
+	Cursor     string // the name of the cursor that it is about
+	Cursors    Cursors
 	Deallocate string // DEALLOCATE: the statement's name
 	ForgetAll  bool   // DEALLOCATE ALL, DISCARD ALL
 
 	start, end int // its first and last byte, without the semicolon
 }
+
+// Cursors says what a statement has to do with cursors.
+type Cursors uint8
+
+// What is done with a cursor.
+const (
+	NoCursor  Cursors = iota
+	Declares          // DECLARE, of one that shows something protected
+	Keeps             // the same WITH HOLD
+	Uses              // FETCH, MOVE, WHERE CURRENT OF
+	Closes            // CLOSE
+	ClosesAll         // CLOSE ALL, DISCARD ALL
+)
 
 // Action is the gist of what happened to a statement.
 type Action uint8

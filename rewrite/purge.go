@@ -22,12 +22,12 @@ func (r *rewriter) purge(rv *pg.RangeVar, table *policy.Table, twice bool) strin
 
 // purged records that rows are deleted for good.
 func (r *rewriter) purged(table *policy.Table, offset int32) {
-	r.use(UsesPurge)
+	r.use(AskedPurge)
 	switch r.asks.Visibility {
 	case All:
-		r.use(UsesAll)
+		r.use(AskedAll)
 	case Deleted:
-		r.use(UsesDeleted)
+		r.use(AskedDeleted)
 	}
 	r.touch(table, PurgeRows, offset, Purged)
 }

@@ -155,7 +155,7 @@ func (r *rewriter) raw(raw *pg.RawStmt) {
 		f.token = r.at(int32(f.Offset))
 		r.stmt.Action, r.stmt.Tag, r.stmt.PrepareTag = Refused, TagAsSent, TagAsSent
 		r.stmt.Prepare, r.stmt.Execute, r.stmt.Deallocate, r.stmt.ForgetAll = "", "", "", false
-		r.stmt.Declare, r.stmt.Cursor, r.stmt.Close, r.stmt.CloseAll, r.stmt.Uses = "", "", "", false, 0
+		r.stmt.Cursor, r.stmt.Cursors, r.stmt.Asked = "", NoCursor, 0
 		for i := range r.stmt.Touched {
 			r.stmt.Touched[i].Action = Refused
 		}

@@ -48,8 +48,12 @@ func (r *rewriter) plain(m any) Changes {
 		changes := r.statement(unwrap(x.Query))
 		r.stmt.Kind = "declare"
 		r.reserved(x.Portalname)
-		if len(r.stmt.Touched) > 0 {
-			r.stmt.Declare, r.stmt.Holds = x.Portalname, x.Options&cursorHold != 0
+		switch {
+		case len(r.stmt.Touched) == 0:
+		case x.Options&cursorHold != 0:
+			r.stmt.Cursor, r.stmt.Cursors = x.Portalname, Keeps
+		default:
+			r.stmt.Cursor, r.stmt.Cursors = x.Portalname, Declares
 		}
 		return changes
 	case *pg.ExecuteStmt:
@@ -140,7 +144,7 @@ func (r *rewriter) utility(m any) Changes {
 		r.stmt.Kind = "discard"
 		switch x.Target {
 		case pg.DiscardMode_DISCARD_ALL:
-			r.stmt.ForgetAll, r.stmt.CloseAll = true, true
+			r.stmt.ForgetAll, r.stmt.Cursors = true, ClosesAll
 			return ChangesNames | MovesPath | ChangesLexing | Reveals | ChangesAsks | ForgetsAll
 		case pg.DiscardMode_DISCARD_TEMP:
 			return ChangesNames | Reveals
@@ -148,11 +152,14 @@ func (r *rewriter) utility(m any) Changes {
 		return 0
 	case *pg.FetchStmt:
 		r.stmt.Kind = "cursor"
-		r.stmt.Cursor = x.Portalname
+		r.stmt.Cursor, r.stmt.Cursors = x.Portalname, Uses
 		return 0
 	case *pg.ClosePortalStmt:
 		r.stmt.Kind = "cursor"
-		r.stmt.Close, r.stmt.CloseAll = x.Portalname, x.Portalname == ""
+		r.stmt.Cursor, r.stmt.Cursors = x.Portalname, Closes
+		if x.Portalname == "" {
+			r.stmt.Cursors = ClosesAll
+		}
 		return 0
 	case *pg.ListenStmt, *pg.UnlistenStmt, *pg.NotifyStmt:
 		r.stmt.Kind = "notify"

@@ -52,7 +52,7 @@ func (r *rewriter) update(x *pg.UpdateStmt, sc *scope) {
 func (r *rewriter) isCurrentOf(where *pg.Node) bool {
 	c, ok := unwrap(where).(*pg.CurrentOfExpr)
 	if ok {
-		r.stmt.Cursor = c.CursorName
+		r.stmt.Cursor, r.stmt.Cursors = c.CursorName, Uses
 	}
 	return ok
 }

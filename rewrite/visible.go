@@ -151,7 +151,7 @@ func (r *rewriter) columnAt(rv *pg.RangeVar, table *policy.Table, ordinal int, c
 func (r *rewriter) seen(table *policy.Table, rule *Rule, offset int32) {
 	switch {
 	case r.asks.AsOf != "":
-		r.use(UsesAsOf)
+		r.use(AskedAsOf)
 		rule = ShowAsOf
 	case r.asks.Visibility == All:
 		rule = ShowAll
@@ -163,32 +163,32 @@ func (r *rewriter) seen(table *policy.Table, rule *Rule, offset int32) {
 	}
 	switch r.asks.Visibility {
 	case All:
-		r.use(UsesAll)
+		r.use(AskedAll)
 	case Deleted:
-		r.use(UsesDeleted)
+		r.use(AskedDeleted)
 	}
 	r.touch(table, rule, offset, Shown)
 }
 
-func (r *rewriter) use(u Uses) { r.stmt.Uses |= u }
+func (r *rewriter) use(a Asked) { r.stmt.Asked |= a }
 
-// Uses says which settings had to do with what became of a statement.
-type Uses uint8
+// Asked says which settings had to do with what became of a statement.
+type Asked uint8
 
-// Uses of settings other than their defaults.
+// Settings other than their defaults.
 const (
-	UsesAll Uses = 1 << iota
-	UsesDeleted
-	UsesAsOf
-	UsesPurge
+	AskedAll Asked = 1 << iota
+	AskedDeleted
+	AskedAsOf
+	AskedPurge
 )
 
-// Each visits the uses, by the setting and what it was set to. A moment is not told: there are too many.
-func (u Uses) Each(visit func(setting, value string)) {
+// Each visits them, by the setting and what it was set to. A moment is not told: there are too many.
+func (a Asked) Each(visit func(setting, value string)) {
 	for i, name := range [...][2]string{
 		{settingVisibility, "all"}, {settingVisibility, "deleted"}, {settingAsOf, "set"}, {settingDelete, "purge"},
 	} {
-		if u&(1<<i) != 0 {
+		if a&(1<<i) != 0 {
 			visit(name[0], name[1])
 		}
 	}
