@@ -23,6 +23,7 @@ type Metrics struct {
 	serverToClient  prometheus.Counter
 	statements      counters
 	tables          counters
+	asked           counters
 	rowsBuried      counters
 	observed        counters
 	observedRules   counters
@@ -45,8 +46,9 @@ func NewMetrics(version, commit string) *Metrics {
 	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
-	statements := vector("statements_total", "Statements by kind and by what was done with them: buried, hidden, passed, refused.", "kind", "action")
+	statements := vector("statements_total", "Statements by kind and by what was done with them: buried, hidden, shown, purged, passed, refused.", "kind", "action")
 	tables := vector("table_statements_total", "Statements that touched a protected table, by what was done with them.", "table", "action")
+	asked := vector("setting_statements_total", "Statements that a session's settings had to do with: tombstone.visibility, tombstone.as_of, tombstone.delete.", "setting", "value")
 	rowsBuried := vector("rows_buried_total", "Rows that a DELETE or TRUNCATE turned into tombstones.", "table")
 	observed := vector("observed_statements_total", "Statements on a table that is only observed, by what would have been done with them: buried, hidden, passed, refused.", "table", "action")
 	observedRules := vector("observed_rules_total", "The same by the rule that would have fired, or for which the statement would have been refused.", "table", "rule")
@@ -70,6 +72,7 @@ func NewMetrics(version, commit string) *Metrics {
 		serverToClient: bytes.WithLabelValues("server_to_client"),
 		statements:     counters{vector: statements, size: 2},
 		tables:         counters{vector: tables, size: 2},
+		asked:          counters{vector: asked, size: 2},
 		rowsBuried:     counters{vector: rowsBuried, size: 1},
 		observed:       counters{vector: observed, size: 2},
 		observedRules:  counters{vector: observedRules, size: 2},
@@ -90,7 +93,7 @@ func NewMetrics(version, commit string) *Metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo,
-		m.connectionsOpen, m.connections, bytes, statements, tables, rowsBuried, observed, observedRules, handshakes, logins, reloads, m.reloadOK, m.reloadTime, m.rewrite, m.parseFailures,
+		m.connectionsOpen, m.connections, bytes, statements, tables, asked, rowsBuried, observed, observedRules, handshakes, logins, reloads, m.reloadOK, m.reloadTime, m.rewrite, m.parseFailures,
 	)
 	m.reloadOK.Set(1)
 	m.reloadTime.SetToCurrentTime()
@@ -131,12 +134,15 @@ func (m *Metrics) Bytes(direction string, n int) {
 	}
 }
 
-// Statement counts a statement: its kind (select, insert, delete, ..) and what was done with it (buried, hidden, passed,
+// Statement counts a statement: its kind (select, insert, delete, ..) and what was done with it (buried, hidden, shown, purged, passed,
 // refused).
 func (m *Metrics) Statement(kind, action string) { m.statements.add(labels{kind, action}, 1) }
 
 // Table counts a statement that touched a protected table, named schema.table.
 func (m *Metrics) Table(table, action string) { m.tables.add(labels{table, action}, 1) }
+
+// Asked counts a statement that saw other rows than the live ones, or really deleted, by the setting that said so and its value.
+func (m *Metrics) Asked(setting, value string) { m.asked.add(labels{setting, value}, 1) }
 
 // RowsBuried counts rows of one table, named schema.table, that became tombstones.
 func (m *Metrics) RowsBuried(table string, n int64) { m.rowsBuried.add(labels{table, ""}, n) }

@@ -65,6 +65,7 @@ func TestCounting(t *testing.T) {
 	m.Statement("select", "passed")
 	m.Table("public.users", "buried")
 	m.Table(`shop."a b"`, "hidden")
+	m.Asked("tombstone.visibility", "all")
 	m.RowsBuried("public.users", 3)
 	m.RowsBuried("public.users", 0)
 	m.RowsBuried("public.orders", 0)
@@ -75,23 +76,24 @@ func TestCounting(t *testing.T) {
 	m.ParseFailure()
 	got := sample(scrape(t, m))
 	for series, want := range map[string]string{
-		`tombstone_connections_open`:                                                 "1",
-		`tombstone_connections_total`:                                                "2",
-		`tombstone_bytes_total{direction="client_to_server"}`:                        "111",
-		`tombstone_bytes_total{direction="server_to_client"}`:                        "7",
-		`tombstone_statements_total{action="buried",kind="delete"}`:                  "2",
-		`tombstone_statements_total{action="passed",kind="select"}`:                  "1",
-		`tombstone_table_statements_total{action="buried",table="public.users"}`:     "1",
-		`tombstone_table_statements_total{action="hidden",table="shop.\"a b\""}`:     "1",
-		`tombstone_rows_buried_total{table="public.users"}`:                          "3",
-		`tombstone_rows_buried_total{table="public.orders"}`:                         "0",
-		`tombstone_observed_statements_total{action="refused",table="public.users"}`: "1",
-		`tombstone_observed_rules_total{rule="view-delete",table="public.users"}`:    "1",
-		`tombstone_rewrite_seconds_bucket{le="2.5e-06"}`:                             "0",
-		`tombstone_rewrite_seconds_bucket{le="5e-06"}`:                               "1",
-		`tombstone_rewrite_seconds_bucket{le="+Inf"}`:                                "2",
-		`tombstone_rewrite_seconds_sum`:                                              "1.000003",
-		`tombstone_parse_failures_total`:                                             "1",
+		`tombstone_connections_open`:                                                     "1",
+		`tombstone_connections_total`:                                                    "2",
+		`tombstone_bytes_total{direction="client_to_server"}`:                            "111",
+		`tombstone_bytes_total{direction="server_to_client"}`:                            "7",
+		`tombstone_statements_total{action="buried",kind="delete"}`:                      "2",
+		`tombstone_statements_total{action="passed",kind="select"}`:                      "1",
+		`tombstone_table_statements_total{action="buried",table="public.users"}`:         "1",
+		`tombstone_table_statements_total{action="hidden",table="shop.\"a b\""}`:         "1",
+		`tombstone_setting_statements_total{setting="tombstone.visibility",value="all"}`: "1",
+		`tombstone_rows_buried_total{table="public.users"}`:                              "3",
+		`tombstone_rows_buried_total{table="public.orders"}`:                             "0",
+		`tombstone_observed_statements_total{action="refused",table="public.users"}`:     "1",
+		`tombstone_observed_rules_total{rule="view-delete",table="public.users"}`:        "1",
+		`tombstone_rewrite_seconds_bucket{le="2.5e-06"}`:                                 "0",
+		`tombstone_rewrite_seconds_bucket{le="5e-06"}`:                                   "1",
+		`tombstone_rewrite_seconds_bucket{le="+Inf"}`:                                    "2",
+		`tombstone_rewrite_seconds_sum`:                                                  "1.000003",
+		`tombstone_parse_failures_total`:                                                 "1",
 	} {
 		if got[series] != want {
 			t.Errorf("%s is %q, want %s", series, got[series], want)

@@ -181,6 +181,16 @@ func (s *Set) Reaches(t *Table, schema, relation string) bool {
 // its parent's protection.
 func (s *Set) ByItself(t *Table) bool { return s.Reaches(t, t.Schema, t.Relation) }
 
+// Protects reports whether the database has a table that is protected, as far as it was read.
+func (s *Set) Protects() bool {
+	for _, t := range s.tables {
+		if t.Kind != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // In lists the protected tables of a schema.
 func (s *Set) In(schema string) []*Table {
 	var list []*Table

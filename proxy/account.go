@@ -28,6 +28,9 @@ func (s *Session) note(plan *rewrite.Plan, sql string) {
 	}
 	for i := range plan.Stmts {
 		s.warn(&plan.Stmts[i])
+		if d := plan.Stmts[i].Denied; d != nil {
+			s.logSetting(*d, "", s.databaseNow())
+		}
 		if r := plan.Stmts[i].Refusal; r != nil {
 			s.Log.Warn("statement refused", "rule", r.Rule, "sqlstate", r.Code, "reason", r.Message, "sql", s.loggable(sql))
 		}
@@ -84,6 +87,9 @@ func (s *Session) count(plan *rewrite.Plan) {
 
 func (s *Session) countOne(st *rewrite.Stmt) {
 	s.Observer.Statement(st.Kind, st.Action.String())
+	if st.Asked != 0 {
+		st.Asked.Each(s.Observer.Asked)
+	}
 	for i := range st.Touched {
 		t := &st.Touched[i]
 		same := func(o rewrite.Touch) bool { return o.Table == t.Table && o.Action == t.Action }

@@ -236,6 +236,10 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(port) {
 			return false, s.reserved()
 		}
+		if s.opened && s.wishes.outdated[key(port)] {
+			s.refuseOutdated()
+			return true, nil
+		}
 		switch s.checkPortal(key(port)) {
 		case wait:
 			return false, s.ended()
@@ -244,6 +248,10 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 			return true, nil
 		}
 		if u, ok := s.utilities.get(key(port)); ok {
+			if u.cursor != "" && s.wishes.outdated[u.cursor] {
+				s.refuseOutdated()
+				return true, nil
+			}
 			// A utility statement is analysed when it runs, not when it is bound.
 			names := []string{u.name, u.inner}
 			if u.inner == "" {
@@ -277,7 +285,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 			s.observeCall()
 		}
 		s.queue.push(request{kind: functionCall})
-		s.changes(rewrite.ChangesNames | rewrite.ChangesLexing) // it may be set_config
+		s.changes(rewrite.ChangesNames | rewrite.ChangesLexing | rewrite.ChangesAsks) // it may be set_config
 	case 'S':
 		if s.copying {
 			s.eaten++

@@ -152,6 +152,7 @@ func (s *Server) serve(ctx, hard context.Context, client net.Conn) {
 	settings := s.settings
 	settings.Log = log
 	c := &conn{owner: s, setup: s.setup.Load(), log: log, client: client, started: time.Now(), session: NewSession(&settings)}
+	c.session.wishes.from = address(client)
 	if t, ok := client.(*net.TCPConn); ok {
 		_ = t.SetKeepAliveConfig(c.setup.dialer.keepalive)
 	}
@@ -167,6 +168,14 @@ func (s *Server) serve(ctx, hard context.Context, client net.Conn) {
 	}
 	c.farewell()
 	c.finished()
+}
+
+// address is where a client is, in the words of the server's log for one on a Unix socket.
+func address(client net.Conn) string {
+	if a := client.RemoteAddr(); a.Network() != "unix" {
+		return a.String()
+	}
+	return "[local]"
 }
 
 // finished counts a session out. It is the last thing done for one.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgproto3/v2"
 
-	"tombstone/policy/catalog"
 	"tombstone/rewrite"
 )
 
@@ -238,7 +237,7 @@ func (m *model) rows(s statement) ([]string, *pgproto3.ErrorResponse) {
 // answer is what the session asks: names in scope, and relations.
 func (m *model) answer(sql string) string {
 	said := map[string]any{"database": "shop", "path": []string{"pg_catalog", m.now.path}, "temp": []string{}, "isolation": "read committed"}
-	if sql != catalog.NamesQuery && sql != catalog.FirstNamesQuery {
+	if !strings.Contains(sql, "current_schemas(") {
 		relations := []map[string]any{}
 		for i, full := range strings.Split(strings.Trim(m.now.tables, "|"), "|") {
 			schema, name, _ := strings.Cut(full, ".")

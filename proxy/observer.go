@@ -10,6 +10,7 @@ type Observer interface {
 	Bytes(direction string, n int)    // "client_to_server" or "server_to_client"
 	Statement(kind, action string)    // one statement, as rewrite.Stmt has it
 	Table(table, action string)       // one protected table in one statement
+	Asked(setting, value string)      // one statement that a setting tombstone.* had to do with
 	RowsBuried(table string, n int64) // by a top-level DELETE or TRUNCATE
 	Rewrite(d time.Duration)          // time to plan one message's text
 	ParseFailure()                    // a text that the parser rejects
@@ -28,6 +29,7 @@ func (silent) Bytes(string, int)           {}
 func (silent) Statement(string, string)    {}
 func (silent) Table(string, string)        {}
 func (silent) RowsBuried(string, int64)    {}
+func (silent) Asked(string, string)        {}
 func (silent) Observed(string, string)     {}
 func (silent) ObservedRule(string, string) {}
 func (silent) Rewrite(time.Duration)       {}

@@ -20,6 +20,7 @@ type Options struct {
 	// What Reload can change.
 	Upstream      config.Upstream
 	Policy        *policy.Policy
+	Roles         config.Roles // who may ask for deleted rows
 	TLS           config.TLS
 	Auth          config.Auth
 	Limits        config.Limits
@@ -32,7 +33,7 @@ type Options struct {
 // From returns the options that a configuration asks for, all but Log and Observer.
 func From(c *config.Config) Options {
 	return Options{
-		Listen: c.Listen, Loops: c.Loops, IOUring: c.IOUring, Upstream: c.Upstream, Policy: policy.New(c.Tables, c.Bodies), TLS: c.TLS, Auth: c.Auth, Limits: c.Limits,
+		Listen: c.Listen, Loops: c.Loops, IOUring: c.IOUring, Upstream: c.Upstream, Policy: policy.New(c.Tables, c.Bodies), Roles: c.Roles, TLS: c.TLS, Auth: c.Auth, Limits: c.Limits,
 		CatalogMaxAge: c.Catalog.MaxAge, Keepalive: c.Keepalive, Drain: c.Drain, Literals: c.Log.Literals,
 	}
 }

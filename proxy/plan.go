@@ -27,11 +27,22 @@ func (s *Session) plan(sql string) *rewrite.Plan {
 	}
 	s.follow()
 	idle := s.queue.empty()
+	if s.forgotten && !s.aborted() {
+		// Now rather than when it matters: what runs unseen may delete.
+		if idle {
+			s.refresh()
+		} else {
+			s.drain()
+		}
+		return nil
+	}
 	// In a transaction that has failed nothing is looked up, and nothing runs.
-	s.env.Stale = (s.stale || s.reread) && !s.aborted()
+	s.env.Failed = s.aborted()
+	s.env.Stale = (s.stale || s.reread) && !s.env.Failed
 	s.reading()
 	plan := s.Plans.Rewrite(sql, &s.env, s.scratch)
 	if plan.Stale {
+		s.wishes.wants = s.wishes.wants || plan.Rights
 		if !idle {
 			s.drain()
 		} else {
@@ -133,7 +144,8 @@ func (s *Session) changes(c rewrite.Changes) {
 	if c&rewrite.EndsWork != 0 && s.env.Dirty {
 		s.stale, s.reread = true, s.reread || s.dirtyCatalog
 	}
-	if c&(rewrite.ChangesNames|rewrite.ChangesCatalog) != 0 {
+	s.forgotten = s.forgotten || c&rewrite.ForgetsAll != 0
+	if c&(rewrite.ChangesNames|rewrite.ChangesCatalog|rewrite.ChangesAsks) != 0 {
 		s.stale, s.env.Dirty = true, true
 		if c&rewrite.ChangesCatalog != 0 {
 			s.reread, s.dirtyCatalog = true, true

@@ -23,15 +23,20 @@ func (s *Session) checkPortal(port string) verdict {
 	switch {
 	case p == nil && s.blind, p != nil && p.whole == unseen:
 		return outdated
-	case p == nil || p.whole == nil || !p.whole.Depends:
+	case p == nil || p.whole == nil || !depends(p.whole):
 		return fine
 	case (s.stale || s.reread) && !s.aborted():
 		s.refresh()
 		return wait
 	}
-	s.env.Stale = false
+	s.env.Stale, s.env.Failed = false, s.aborted()
 	s.reading()
-	if plan := s.Plans.Rewrite(p.sql, &s.env, s.scratch); !plan.Same(p.whole) && changesRows(plan) {
+	switch plan := s.Plans.Rewrite(p.sql, &s.env, s.scratch); {
+	case plan.Stale: // what the role may is not known
+		s.wishes.wants = true
+		s.refresh()
+		return wait
+	case !plan.Same(p.whole) && changesRows(plan):
 		return outdated
 	}
 	s.looked(port)

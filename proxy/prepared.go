@@ -145,7 +145,7 @@ func (s *Session) parsing(name string) (plan *rewrite.Plan, sure bool) {
 
 // utility is what a portal of a utility statement has to be checked for when
 // it is run: its own statement, and the one that it executes.
-type utility struct{ name, inner string }
+type utility struct{ name, inner, cursor string }
 
 // verdict says whether a prepared statement may be run.
 type verdict int
@@ -177,7 +177,7 @@ func (s *Session) check(name string) verdict {
 	// A Parse of that name may be on its way: then that is what will run.
 	pending, sure := s.parsing(name)
 	switch {
-	case pending != nil && sure && (!pending.Depends || !changing):
+	case pending != nil && sure && (!depends(pending) || !changing):
 		return fine
 	case pending != nil:
 		s.drain()
@@ -188,7 +188,7 @@ func (s *Session) check(name string) verdict {
 			return fine
 		}
 		return outdated
-	case p == nil || p.whole == nil || !p.whole.Depends:
+	case p == nil || p.whole == nil || !depends(p.whole):
 		return fine
 	case changing && !s.queue.empty():
 		s.drain()
@@ -197,16 +197,28 @@ func (s *Session) check(name string) verdict {
 		s.refresh()
 		return wait
 	}
-	s.env.Stale = false
+	s.env.Stale, s.env.Failed = false, s.aborted()
 	s.reading()
 	plan := s.Plans.Rewrite(p.sql, &s.env, s.scratch)
-	if s.behind && s.enforces() || !plan.Same(p.whole) {
+	switch {
+	case plan.Stale: // what the role may is not known
+		s.wishes.wants = true
+		if s.queue.empty() {
+			s.refresh()
+		} else {
+			s.drain()
+		}
+		return wait
+	case s.behind && s.enforces() || !plan.Same(p.whole):
 		return outdated
 	}
 	p.names = s.names
 	p.observed(plan)
 	return fine
 }
+
+// depends reports whether a plan could be another by the time that its statement is run.
+func depends(p *rewrite.Plan) bool { return p.Depends || p.Heeds }
 
 // bound notes what running a portal may change: that of the statement that it
 // is bound to, which may still be on its way.
@@ -234,10 +246,16 @@ func (s *Session) bound(port, name string) {
 			c |= s.effectOf(st)
 			switch st.Kind {
 			case "select", "insert", "update", "delete", "begin", "transaction":
-			default:
-				if plan.Depends || st.Execute != "" {
-					s.utilities.set(port, utility{name, keyOf(st.Execute)})
+				if st.Cursors != rewrite.Uses {
+					continue
 				}
+			}
+			u := utility{name: name, inner: keyOf(st.Execute)}
+			if st.Cursors == rewrite.Uses {
+				u.cursor = keyOf(st.Cursor)
+			}
+			if depends(plan) || u.inner != "" || u.cursor != "" {
+				s.utilities.set(port, u)
 			}
 		}
 	}
@@ -297,6 +315,9 @@ func (s *Session) executes(plan *rewrite.Plan, sql string) (*rewrite.Plan, bool)
 			case outdated:
 				return rewrite.RefuseWhole(sql, rewrite.Outdated()), true
 			}
+		}
+		if s.opened && s.wishes.stale(st) {
+			return rewrite.RefuseWhole(sql, rewrite.Outdated()), true
 		}
 		changes |= s.effectOf(st)
 	}

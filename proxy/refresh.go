@@ -22,6 +22,7 @@ const ownName = rewrite.OwnName
 // refresh is one round of questions about the names in scope.
 type refresh struct {
 	questions int  // 1: names; 2: names, then relations
+	rights    bool // with the names, what the role may
 	answers   int  // rows received
 	closes    int  // CloseCompletes received
 	flush     bool // inside the client's batch: ended by Flush, not by Sync
@@ -41,11 +42,8 @@ func (s *Session) refresh() {
 }
 
 func (s *Session) ask(q *refresh) {
-	if s.env.Path == nil {
-		s.question(catalog.FirstNamesQuery)
-	} else {
-		s.question(catalog.NamesQuery)
-	}
+	q.rights = s.Rights != "" && (s.wishes.wants || s.env.Asks != nil)
+	s.question(s.asking(q.rights))
 	if s.reread || s.env.Set == nil {
 		q.questions = 2
 		q.changes = s.Snapshots.changes(s.databaseNow())
@@ -200,22 +198,26 @@ func (s *Session) learn(q *refresh) error {
 			return nil
 		}
 	}
-	if q.names.Unlisted() {
+	if !s.heed(q) || q.names.Unlisted() {
 		s.refresh()
 		return nil
 	}
 	s.named()
-	s.goOn()
-	return nil
+	return s.goOn()
 }
 
 // goOn lets the client go on after questions of our own.
-func (s *Session) goOn() {
+func (s *Session) goOn() error {
 	if s.heldRFQ != nil {
+		if why := s.backsUp(); why != nil && !s.entered {
+			s.fatal(why.Code, why.Message, why.Hint)
+			return ErrEnded
+		}
 		s.ToClient.add(s.heldRFQ...)
 		s.heldRFQ, s.entered = nil, true
 	}
 	s.serverSink = discard
+	return nil
 }
 
 // old reports whether what was read of the relations is older than what the
@@ -232,9 +234,12 @@ func (s *Session) old(q *refresh) bool {
 	return false
 }
 
-// named notes that the names in scope or the Set are others now.
+// named notes that the names in scope, the Set, or what the session asks for are others now.
 func (s *Session) named() {
 	s.env.Key = strconv.FormatUint(s.env.Set.Version, 10) + "\x00" + strings.Join(s.env.Path, "\x00") + "\x00\x00" + strings.Join(s.env.Temp, "\x00")
+	if s.env.Asks != nil {
+		s.env.Key += "\x00\x00\x00" + s.env.Asks.Key()
+	}
 }
 
 // unlearned ends the session: without knowing the names nothing that it sends
@@ -244,8 +249,7 @@ func (s *Session) unlearned(q *refresh) error {
 	if !s.enforces() && s.status == 'I' && !q.flush {
 		s.unable = true
 		s.Log.Warn("the statements of this session are not observed: the names in scope could not be read from the server", "error", q.err)
-		s.goOn()
-		return nil
+		return s.goOn()
 	}
 	s.fatal("08006", fmt.Sprintf("tombstone could not read the names in scope from the server: %s", q.err),
 		"The proxy reads pg_catalog through the client's own connection; see that the role may, and that statement_timeout allows it.")

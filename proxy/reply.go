@@ -35,6 +35,9 @@ func (s *Session) completed(r *request, part *wire.Part) error {
 	default:
 		return s.unexpected(part, "no statement")
 	}
+	if st != nil && st.Cursors != rewrite.NoCursor && part.Type == 'C' {
+		s.opened = s.wishes.cursor(st) || s.opened
+	}
 	if part.Type != 'C' || p == nil {
 		return s.pass(part)
 	}
@@ -65,7 +68,14 @@ func (s *Session) tag(r *request, part *wire.Part, st *rewrite.Stmt, p *prepared
 	if p == nil || p.tag == rewrite.TagAsSent {
 		return s.pass(part)
 	}
+	if p.tag == rewrite.TagShow {
+		s.ToClient.own = appendTag(s.ToClient.copied(), "SHOW", nil)
+		return nil
+	}
 	number, ok := bytes.CutPrefix(bytes.TrimSuffix(body, []byte{0}), []byte("UPDATE "))
+	if !ok && p.tag == rewrite.TagTruncate {
+		number, ok = bytes.CutPrefix(bytes.TrimSuffix(body, []byte{0}), []byte("DELETE "))
+	}
 	if !ok {
 		return s.pass(part)
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"tombstone/policy"
+	"tombstone/rewrite"
 )
 
 // Rules is what sessions go by and a reload can change. It does not change itself; another takes its place, and each
@@ -12,6 +13,7 @@ type Rules struct {
 	StatementBytes int // largest text of a Query or Parse that is read
 	MessageBytes   int // largest message that a client may send
 	Literals       bool
+	Rights         string // how to ask what a role may, see catalog.Rights
 }
 
 // reload goes over to the newest rules. It is called before a statement is planned, or a prepared one is run.
@@ -24,6 +26,11 @@ func (s *Session) reload() {
 	}
 	before, looked := s.Rules, s.looks()
 	s.Rules = now
+	if now.Rights != before.Rights {
+		s.names++
+		s.stale, s.wishes.wants = true, s.wishes.wants || s.env.Asks != nil
+		s.env.Rights = rewrite.Rights{}
+	}
 	if now.Snapshots == before.Snapshots {
 		return
 	}

@@ -217,6 +217,9 @@ func (s *Session) reply(part *wire.Part) error {
 		if r.kind != bind {
 			return s.unexpected(part, "no Bind")
 		}
+		if s.opened {
+			delete(s.wishes.outdated, r.port)
+		}
 		if p := s.statement(r.name); p != nil {
 			s.portals.set(r.port, p)
 		} else {
@@ -363,6 +366,9 @@ func (s *Session) settle(status byte, batch uint64) {
 	}
 	// Portals end with their transaction.
 	s.portals.clear()
+	if idle && s.opened {
+		s.opened = s.wishes.ended()
+	}
 	if idle {
 		s.effects.clear()
 		s.utilities.clear()

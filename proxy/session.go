@@ -63,6 +63,9 @@ type Session struct {
 	backslash bool // standard_conforming_strings is off
 	behind    bool // the open transaction's snapshot is older than the names that the server goes by
 
+	forgotten bool // the server may have lost what it was told of the client: RESET ALL, DISCARD ALL
+	opened    bool // there may be portals and cursors that another setting makes outdated: see wishes
+
 	wary  bool // nothing is protected, but there may be prepared statements from when something was
 	blind bool // there may be prepared statements that were not looked at, made when nothing was protected
 
@@ -103,6 +106,8 @@ type Session struct {
 	reloads    uint64                 // how often the policy has become another
 
 	encoding, serverEncoding string // client_encoding, server_encoding
+
+	wishes wishes
 
 	digest  digest // of the answer that env.Set stands for, zero if not known
 	heldRFQ []byte // a ReadyForQuery that is held back until the names are known

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"tombstone/config"
+	"tombstone/policy/catalog"
 )
 
 // setup is what a configuration means for connections, as far as a reload can change it. It does not change itself: a
@@ -32,6 +33,7 @@ func newSetup(o Options) (*setup, error) {
 // newRules are the rules of a setup. Where before has the same policy, what was learned of the databases stays.
 func newRules(o *Options, before *Rules, was *Options) *Rules {
 	r := &Rules{Policy: o.Policy, StatementBytes: o.Limits.StatementBytes, MessageBytes: o.Limits.MessageBytes, Literals: o.Literals}
+	r.Rights = catalog.Rights(o.Roles.See, o.Roles.Restore, o.Roles.Purge)
 	if before != nil && before.Policy.Equal(o.Policy) && was.CatalogMaxAge == o.CatalogMaxAge {
 		r.Policy, r.Snapshots = before.Policy, before.Snapshots
 	} else {

@@ -45,7 +45,7 @@ func (s *Session) clientQuery(part *wire.Part) (bool, error) {
 		plan = rewrite.RefuseWhole(sql, plan.Refusal)
 	}
 	s.note(plan, sql)
-	if plan.Probe || plan.Edited() || plan.Depends && prepares(plan) || runsPrepared(plan) {
+	if plan.Probe || plan.Edited() || depends(plan) && prepares(plan) || runsPrepared(plan) {
 		sql = s.scratch.Keep(sql)
 	} else {
 		sql = ""
@@ -119,7 +119,7 @@ func (s *Session) clientParse(part *wire.Part) (bool, error) {
 		return false, s.ended()
 	}
 	s.note(plan, sql)
-	if plan.Probe || plan.Edited() || plan.Depends || runsPrepared(plan) {
+	if plan.Probe || plan.Edited() || depends(plan) || runsPrepared(plan) {
 		sql = s.scratch.Keep(sql)
 	} else {
 		sql = ""

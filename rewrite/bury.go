@@ -18,7 +18,7 @@ import (
 func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 	sc = r.with(x.WithClause, sc)
 	table := r.target(x.Relation, true)
-	atCursor := isCurrentOf(x.WhereClause)
+	atCursor := r.isCurrentOf(x.WhereClause)
 	l := r.list(x.UsingClause, !atCursor, sc, x.Relation)
 	tests := l.tests
 	i := r.at(x.Relation.Location)
@@ -32,6 +32,15 @@ func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 	if x.Relation.Alias != nil {
 		to = r.aliasEnd(x.Relation.Alias, to)
 	}
+	if table != nil && !r.mayChange(x.Relation, table, "DELETE") {
+		return nil
+	}
+	if table != nil && r.asks.Purge {
+		if test := r.purge(x.Relation, table, l.bare[x.Relation.Relname] > 1); test != "" && !atCursor {
+			tests = append([]string{test}, tests...)
+		}
+		table = nil
+	}
 	if table != nil {
 		if table.Problem != "" {
 			r.unmarkable(table, x.Relation.Location)
@@ -41,10 +50,14 @@ func (r *rewriter) bury(x *pg.DeleteStmt, sc *scope) *policy.Table {
 			r.refuse("internal", x.Relation.Location)
 			return nil
 		}
+		if atCursor && r.asks.Visibility != Live {
+			r.refuse("deletes-again", x.Relation.Location, table.String())
+			return nil
+		}
 		rule := BuryCurrent
 		if !atCursor {
 			rule = BuryDelete
-			tests = append([]string{r.test(x.Relation, table, l.bare[x.Relation.Relname] > 1)}, tests...)
+			tests = append([]string{r.buries(x.Relation, table, l.bare[x.Relation.Relname] > 1)}, tests...)
 		}
 		r.replace(from-2, from-2, "UPDATE")
 		r.drop(from-1, from-1)

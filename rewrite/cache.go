@@ -147,7 +147,7 @@ func fresh(sql string, env *Env) *Plan { return Observe(strings.Clone(sql), env)
 // Without it, a session that only ever says SELECT 1 would have it parsed each
 // time, once what it knows of the names is older than catalog.max_age: nothing
 // in it makes the session ask.
-func holds(p *Plan, env *Env) bool { return !env.Stale || !p.Depends }
+func holds(p *Plan, env *Env) bool { return !env.Stale || !p.Depends && !p.Heeds }
 
 // flight is a text being planned. plan stays nil if it holds for that text
 // only.
@@ -229,7 +229,7 @@ func (h *shard) evict() {
 const (
 	entrySize  = 192
 	planSize   = 160
-	stmtSize   = 208
+	stmtSize   = 248
 	touchSize  = 48
 	changeSize = 40
 )

@@ -31,11 +31,14 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 		return
 	}
 	if x.IsFrom {
+		r.adds(x.Relation, "COPY FROM")
 		r.expr(unwrap(x.WhereClause), nil)
 		return
 	}
 	table, indirect := r.find(x.Relation, nil)
 	switch {
+	case table != nil && table.Kind != 'v' && !r.answers(x.Relation, table, nil):
+		return
 	case indirect != nil:
 		return // COPY reads no children, and the server refuses views
 	case table == nil:
@@ -57,6 +60,11 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 		r.touch(table, Unmarked, x.Relation.Location, Passed)
 		return
 	}
+	test := r.test(x.Relation, table, false)
+	if test == "" {
+		r.seen(table, HideCopy, x.Relation.Location)
+		return
+	}
 	i := r.at(x.Relation.Location)
 	if i < 0 {
 		r.refuse("internal", x.Relation.Location)
@@ -76,11 +84,11 @@ func (r *rewriter) copy(x *pg.CopyStmt) {
 		return
 	}
 	r.putBefore(i, "(SELECT "+columns+" FROM ONLY ")
-	r.putAfter(end-1, " WHERE "+r.test(x.Relation, table, false)+")")
+	r.putAfter(end-1, " WHERE "+test+")")
 	if len(x.Attlist) > 0 && r.is(end, '(') {
 		r.drop(end, r.closing(end))
 	}
-	r.touch(table, HideCopy, x.Relation.Location, Hidden)
+	r.seen(table, HideCopy, x.Relation.Location)
 }
 
 // copied lists the columns that COPY sends: those named, else all that are

@@ -10,13 +10,21 @@ type Env struct {
 	Path []string // effective search_path: existing schemas, pg_catalog and the temporary one included
 	Temp []string // the session's temporary relations
 
-	// Key names Set, Path and Temp: two environments with one Key mean the same.
+	// Key names Set, Path, Temp and Asks: two environments with one Key mean the same.
 	// Without it plans are not kept by shape.
 	Key string
 
-	// Stale says that Set, Path or Temp may be out of date. A plan that
-	// depends on them comes back as Plan.Stale.
+	// Asks is what the session asks for by the settings tombstone.*, nil for what everybody gets, and Rights what it may ask for. Key names
+	// Asks too; Rights decide only about texts that change the settings, which no plan is kept of.
+	Asks   *Asks
+	Rights Rights
+
+	// Stale says that Set, Path, Temp, Asks or Rights may be out of date. A plan
+	// that depends on them comes back as Plan.Stale.
 	Stale bool
+
+	// Failed says that the transaction has failed: the server runs nothing, and answers no question.
+	Failed bool
 
 	// Dirty says that the open transaction changed Path or the catalog, so
 	// that its end may change them back.

@@ -64,10 +64,10 @@ func bodyText(d *pg.DefElem) string {
 func (r *rewriter) stringBody(d *pg.DefElem, path []string) {
 	text := bodyText(d)
 	env := *r.env
-	env.Path, env.Key = path, ""
+	env.Path, env.Key, env.Asks = path, "", nil // see define
 	plan := Rewrite(text, &env)
 	if plan.Stale {
-		r.stale = true
+		r.stale, r.wants = true, r.wants || plan.Rights
 		return
 	}
 	r.plan.Depends = r.plan.Depends || plan.Depends

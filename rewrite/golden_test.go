@@ -11,6 +11,7 @@ import (
 
 	"tombstone/config"
 	"tombstone/policy"
+	"tombstone/policy/catalog"
 )
 
 // shopSet resolves testdata/policy.yaml for testdata/schema.sql and more.
@@ -39,7 +40,9 @@ func shopSetWith(t testing.TB, extra, bodies string) *policy.Set {
 // Arguments of a case: path=(a,b) the search_path, temp=(t) the session's
 // temporary tables, backslash (standard_conforming_strings is off), dirty (the
 // transaction changed names), stale (names may have changed), bodies=refuse (the
-// policy's word on what the server runs unseen).
+// policy's word on what the server runs unseen), visibility=all, as_of=2026-01-31,
+// delete=purge (the session's settings), may=(see,restore,purge) what its role
+// may of that, all unless it is said.
 func TestGolden(t *testing.T) {
 	set, strict := shopSet(t, ""), shopSetWith(t, "", "refuse")
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -48,6 +51,8 @@ func TestGolden(t *testing.T) {
 		}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			env := &Env{Set: set, Path: []string{"pg_catalog", "public"}}
+			rights := Rights{Known: true, See: true, Restore: true, Purge: true}
+			var said catalog.Asked
 			for _, a := range d.CmdArgs {
 				switch a.Key {
 				case "path":
@@ -66,12 +71,23 @@ func TestGolden(t *testing.T) {
 					env.Dirty = true
 				case "stale":
 					env.Stale = true
+				case "visibility":
+					said[catalog.Visibility] = a.Vals[0]
+				case "as_of":
+					said[catalog.AsOf] = a.Vals[0]
+				case "delete":
+					said[catalog.Delete] = a.Vals[0]
+				case "may":
+					rights = Rights{Known: !slices.Contains(a.Vals, "unknown"), See: slices.Contains(a.Vals, "see"), Restore: slices.Contains(a.Vals, "restore"), Purge: slices.Contains(a.Vals, "purge")}
+				case "failed":
+					env.Failed = true
 				case "encoding":
 					env.Encoding = a.Vals[0]
 				default:
 					d.Fatalf(t, "unknown argument %q", a.Key)
 				}
 			}
+			env.Asks, env.Rights = Ask(said, rights), rights
 			return describe(d.Input, Rewrite(d.Input, env))
 		})
 	})
@@ -81,6 +97,8 @@ func TestGolden(t *testing.T) {
 func describe(sql string, p *Plan) string {
 	var b strings.Builder
 	switch {
+	case p.Rights:
+		return "stale: what the role may is read first\n"
 	case p.Stale:
 		return "stale: the names are read again first\n"
 	case p.Probe:
@@ -100,6 +118,8 @@ func describe(sql string, p *Plan) string {
 			b.WriteString(", tag DELETE")
 		case s.Tag == TagTruncate:
 			b.WriteString(", tag TRUNCATE TABLE")
+		case s.Tag == TagShow:
+			b.WriteString(", tag SHOW")
 		case s.PrepareTag == TagDelete:
 			fmt.Fprintf(&b, ", EXECUTE %s has tag DELETE", s.Prepare)
 		}

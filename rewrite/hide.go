@@ -118,12 +118,16 @@ func (r *rewriter) reference(rv *pg.RangeVar, sample *pg.RangeTableSample, where
 		return
 	}
 	test := r.test(rv, table, l.bare[rv.Relname] > 1)
+	if test == "" {
+		r.seen(table, HideWhere, rv.Location)
+		return
+	}
 	if where {
 		l.tests = append(l.tests, test)
 		if l.anchor < 0 {
 			l.anchor = i
 		}
-		r.touch(table, HideWhere, rv.Location, Hidden)
+		r.seen(table, HideWhere, rv.Location)
 		return
 	}
 	from, to := r.reached(rv, sample, i)
@@ -133,7 +137,7 @@ func (r *rewriter) reference(rv *pg.RangeVar, sample *pg.RangeTableSample, where
 	}
 	r.putBefore(from, "(")
 	r.putAfter(to-1, " JOIN (SELECT) AS "+r.name()+" ON "+test+")")
-	r.touch(table, HideJoin, rv.Location, Hidden)
+	r.seen(table, HideJoin, rv.Location)
 }
 
 // reached returns the span of tokens of a table reference: the relation, its
@@ -175,12 +179,6 @@ func (r *rewriter) aliasEnd(a *pg.Alias, i int) int {
 	return i
 }
 
-// test writes the condition that a reference's row is live. Where the bare
-// name is used twice it carries its schema, as a person would have to write.
-func (r *rewriter) test(rv *pg.RangeVar, table *policy.Table, twice bool) string {
-	return r.live(qualifier(rv, table, twice)+"."+quote(r.marker(rv, table)), table.Live)
-}
-
 func qualifier(rv *pg.RangeVar, table *policy.Table, twice bool) string {
 	switch {
 	case rv.Alias != nil:
@@ -191,36 +189,31 @@ func qualifier(rv *pg.RangeVar, table *policy.Table, twice bool) string {
 	return quote(rv.Relname)
 }
 
-// marker returns the marker's name at a reference: users u(id, name, gone)
-// renames the column.
-//
-// Without this rule, users u(deleted_at, ..) would be filtered by its id.
+// marker returns the marker's name at a reference.
 func (r *rewriter) marker(rv *pg.RangeVar, table *policy.Table) string {
-	if rv.Alias == nil || len(rv.Alias.Colnames) == 0 {
-		return table.Marker
-	}
-	r.needsColumns(table, rv.Location)
-	names := rv.Alias.Colnames
-	marker := table.Marker
-	if table.Ordinal >= 0 && table.Ordinal < len(names) {
-		marker = names[table.Ordinal].GetString_().GetSval()
-	}
-	return marker
+	return r.columnAt(rv, table, table.Ordinal, table.Marker)
 }
 
 // ambiguous reports whether column aliases give another column the name by
-// which the marker is known at a reference: users u(deleted_at, ..).
+// which the marker is known at a reference: users u(deleted_at, ..). The same
+// goes for the column that says since when rows exist, where that is asked.
 func (r *rewriter) ambiguous(rv *pg.RangeVar, table *policy.Table) bool {
 	if rv.Alias == nil || len(rv.Alias.Colnames) == 0 {
 		return false
 	}
-	marker := r.marker(rv, table)
-	for i, n := range rv.Alias.Colnames {
-		if i != table.Ordinal && n.GetString_().GetSval() == marker {
-			return true
+	twice := func(ordinal int, column string) bool {
+		name := r.columnAt(rv, table, ordinal, column)
+		for i, n := range rv.Alias.Colnames {
+			if i != ordinal && n.GetString_().GetSval() == name {
+				return true
+			}
 		}
+		return false
 	}
-	return false
+	if c := r.created(table); c != nil && r.asks.AsOf != "" && twice(r.ordinal(table, c.Name), c.Name) {
+		return true
+	}
+	return twice(table.Ordinal, table.Marker)
 }
 
 // subquery hides tombstones at a reference whose marker cannot be named, in a
@@ -231,15 +224,17 @@ func (r *rewriter) ambiguous(rv *pg.RangeVar, table *policy.Table) bool {
 //
 // What that loses, system columns and the row's type, fails where it is used.
 func (r *rewriter) subquery(rv *pg.RangeVar, table *policy.Table, sample *pg.RangeTableSample, i int) {
-	if sample != nil {
+	if sample != nil && !(r.asks.Visibility == All && r.asks.AsOf == "") {
 		r.refuse("renamed-marker", rv.Location, table.String())
 		return
 	}
 	bare := &pg.RangeVar{Schemaname: rv.Schemaname, Relname: rv.Relname}
-	from, to := r.relation(i)
-	r.putBefore(from, "(SELECT * FROM ")
-	r.putAfter(to-1, " WHERE "+r.test(bare, table, false)+")")
-	r.touch(table, HideSubquery, rv.Location, Hidden)
+	if test := r.test(bare, table, false); test != "" {
+		from, to := r.relation(i)
+		r.putBefore(from, "(SELECT * FROM ")
+		r.putAfter(to-1, " WHERE "+test+")")
+	}
+	r.seen(table, HideSubquery, rv.Location)
 }
 
 // where adds conditions to the WHERE clause of the query at whose level
@@ -297,11 +292,13 @@ func (r *rewriter) tableCommand(rv *pg.RangeVar, sc *scope) {
 		r.touch(table, Unmarked, rv.Location, Passed)
 		return
 	}
-	from, to := r.relation(r.at(rv.Location))
-	r.replace(from-1, from-1, "SELECT * FROM")
-	r.plan.changes[len(r.plan.changes)-1].silent = true // TABLE has no list to point at
-	r.putAfter(to-1, " WHERE "+r.test(rv, table, false))
-	r.touch(table, HideTable, rv.Location, Hidden)
+	if test := r.test(rv, table, false); test != "" {
+		from, to := r.relation(r.at(rv.Location))
+		r.replace(from-1, from-1, "SELECT * FROM")
+		r.plan.changes[len(r.plan.changes)-1].silent = true // TABLE has no list to point at
+		r.putAfter(to-1, " WHERE "+test)
+	}
+	r.seen(table, HideTable, rv.Location)
 }
 
 // countIn counts the relations that a table reference names without an

@@ -11,6 +11,7 @@ import (
 // are gone.
 func (r *rewriter) insertInto(x *pg.InsertStmt, sc *scope) {
 	sc = r.with(x.WithClause, sc)
+	r.adds(x.Relation, "INSERT")
 	conflict := r.conflict
 	if c := x.OnConflictClause; c != nil {
 		table, indirect := r.find(x.Relation, nil)

@@ -23,6 +23,9 @@ func (r *rewriter) merge(x *pg.MergeStmt, sc *scope) {
 		}
 	}
 	table := r.target(x.Relation, deletes)
+	if table != nil && !r.merges(x.Relation, table, deletes) {
+		return
+	}
 	if table != nil && r.mergesItself(x, table, sc) {
 		return
 	}
@@ -31,10 +34,13 @@ func (r *rewriter) merge(x *pg.MergeStmt, sc *scope) {
 	l := r.list([]*pg.Node{x.SourceRelation}, false, sc, x.Relation)
 	switch {
 	case table == nil:
-	case deletes && table.Problem != "":
+	case deletes && !r.asks.Purge && table.Problem != "":
 		r.unmarkable(table, x.Relation.Location)
 	case table.Unmarked:
 		r.touch(table, Unmarked, x.Relation.Location, Passed)
+		if deletes {
+			r.purged(table, x.Relation.Location)
+		}
 	default:
 		r.mergeInto(x, table, l)
 	}
@@ -59,11 +65,17 @@ func (r *rewriter) mergeInto(x *pg.MergeStmt, table *policy.Table, l *level) {
 		r.refuse("internal", x.Relation.Location)
 		return
 	}
-	r.putBefore(on+1, "(")
-	r.putAfter(when-1, ") AND "+r.test(x.Relation, table, l.bare[x.Relation.Relname] > 1))
-	r.touch(table, MergeLive, x.Relation.Location, Hidden)
+	if test := r.test(x.Relation, table, l.bare[x.Relation.Relname] > 1); test != "" {
+		r.putBefore(on+1, "(")
+		r.putAfter(when-1, ") AND "+test)
+	}
+	r.seen(table, MergeLive, x.Relation.Location)
 	r.eachOutsideCase(when, func(i int) bool {
-		if r.word(i, "then") && r.word(i+1, "delete") {
+		switch {
+		case !r.word(i, "then") || !r.word(i+1, "delete"):
+		case r.asks.Purge:
+			r.purged(table, x.Relation.Location)
+		default:
 			r.replace(i+1, i+1, "UPDATE SET "+r.stamp(table))
 			r.touch(table, BuryMerge, x.Relation.Location, Buried)
 		}

@@ -26,6 +26,9 @@ type Plan struct {
 	// them. Nothing else is set; plan again once they have been read.
 	Stale bool
 
+	// Rights, with Stale: what the role may is to be read too.
+	Rights bool
+
 	Changes Changes // what any statement of the text may change
 
 	// Observed: what would be done if tables that are only observed were
@@ -35,6 +38,10 @@ type Plan struct {
 	// Depends: under other names in scope, or another Set, the plan could be
 	// another. A statement that is kept and run later has to be planned again.
 	Depends bool
+
+	// Heeds: under other settings of the session the plan could be another, though it
+	// names nothing else that may change: one of rows that are added.
+	Heeds bool
 }
 
 // Stmt is what became of one statement.
@@ -46,17 +53,34 @@ type Stmt struct {
 	Touched []Touch  // protected tables it names, in order
 	Refusal *Refusal // set if Action is Refused
 
-	Deletes bool // it, or what it explains, copies or prepares, is a DELETE that became an UPDATE
-	StandIn bool // a DO UPDATE that updates nothing stands in for DO NOTHING: see TwiceTheKey
+	Denied  *Setting // what it was refused to set
+	Asked   Asked    // settings of the session that had to do with it
+	Deletes bool     // it, or what it explains, copies or prepares, is a DELETE that became an UPDATE
+	StandIn bool     // a DO UPDATE that updates nothing stands in for DO NOTHING: see TwiceTheKey
 
 	Prepare    string // PREPARE: the statement's name
 	PrepareTag Tag    // PREPARE: the tag of its EXECUTE
 	Execute    string // EXECUTE: the statement's name
+	Cursor     string // the name of the cursor that it is about
+	Cursors    Cursors
 	Deallocate string // DEALLOCATE: the statement's name
 	ForgetAll  bool   // DEALLOCATE ALL, DISCARD ALL
 
 	start, end int // its first and last byte, without the semicolon
 }
+
+// Cursors says what a statement has to do with cursors.
+type Cursors uint8
+
+// What is done with a cursor.
+const (
+	NoCursor  Cursors = iota
+	Declares          // DECLARE, of one that shows something protected
+	Keeps             // the same WITH HOLD
+	Uses              // FETCH, MOVE, WHERE CURRENT OF
+	Closes            // CLOSE
+	ClosesAll         // CLOSE ALL, DISCARD ALL
+)
 
 // Action is the gist of what happened to a statement.
 type Action uint8
@@ -65,23 +89,26 @@ type Action uint8
 const (
 	Passed  Action = iota // forwarded as it came
 	Hidden                // tombstones are hidden from it
+	Shown                 // it sees other rows than the live ones, as the session asked
 	Buried                // it marks rows instead of deleting them
+	Purged                // it really deletes, as the session asked
 	Refused               // it does not reach the server
 )
 
 func (a Action) String() string {
-	return [...]string{"passed", "hidden", "buried", "refused"}[a]
+	return [...]string{"passed", "hidden", "shown", "buried", "purged", "refused"}[a]
 }
 
 // Tag is the command tag that the client expects where the server sends that
-// of an UPDATE.
+// of another statement.
 type Tag uint8
 
 // Tags to put back.
 const (
 	TagAsSent   Tag = iota
 	TagDelete       // UPDATE n -> DELETE n
-	TagTruncate     // UPDATE n -> TRUNCATE TABLE
+	TagTruncate     // UPDATE n, DELETE n -> TRUNCATE TABLE
+	TagShow         // SELECT 1 -> SHOW
 )
 
 // Touch is one protected table named by a statement and what was done there.
@@ -95,7 +122,7 @@ type Touch struct {
 }
 
 // Changes says what a statement may change of how later ones are to be read.
-type Changes uint8
+type Changes uint16
 
 // Kinds of change.
 const (
@@ -106,6 +133,8 @@ const (
 	MovesPath                          // with ChangesNames: any unqualified name may mean another relation
 	MovesSchemas                       // with MovesPath: any qualified name may, too
 	Reveals                            // with ChangesNames: a name may come to mean what another relation hid
+	ChangesAsks                        // what the session asks for by the settings tombstone.*
+	ForgetsAll                         // every setting, what we have told the server too: RESET ALL, DISCARD ALL
 )
 
 // Same reports whether two plans of one text do the same.

@@ -82,7 +82,9 @@ func (r *rewriter) expr(m any, sc *scope) {
 	case *pg.FuncCall:
 		if n := len(x.Funcname); n > 0 {
 			name := x.Funcname[n-1].GetString_().GetSval()
-			r.setsConfig = r.setsConfig || name == "set_config"
+			if name == "set_config" {
+				r.setConfig(x)
+			}
 			r.run(x, name)
 		}
 	}

@@ -75,6 +75,9 @@ func TwiceTheKey() *Refusal { return newRefusal("key-twice", -1) }
 // TakenKey is the error of an upsert whose key a tombstone holds.
 func TakenKey() *Refusal { return newRefusal("key-taken", -1) }
 
+// Dump is the refusal of a session of a program that writes backups.
+func Dump(program string) *Refusal { return newRefusal("dump", -1, program) }
+
 // Moved is the refusal of a message in which a prepared statement or cursor
 // that may change what names mean is run before names are used.
 func Moved() *Refusal { return newRefusal("moved-names", -1, "a name in this message") }

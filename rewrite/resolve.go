@@ -53,6 +53,9 @@ func (r *rewriter) lookup(rv *pg.RangeVar, sc *scope) *policy.Table {
 }
 
 func (r *rewriter) found(rv *pg.RangeVar, table *policy.Table, indirect *policy.Indirect) *policy.Table {
+	if (table != nil || indirect != nil) && !r.answers(rv, table, indirect) {
+		return nil
+	}
 	switch {
 	case indirect != nil && indirect.View():
 		// Its tombstones cannot be told here. If it was created through the

@@ -51,15 +51,27 @@ func Rewrite(sql string, env *Env) *Plan {
 		return &Plan{Changes: everything, Depends: true}
 	}
 	tree, err := parse(sql)
+	r := &rewriter{text: t, env: env, plan: &Plan{}}
 	if err != nil {
+		if plan := r.bareAll(); plan != nil {
+			return plan
+		}
 		return certain(env, unparsed(mentions, err))
 	}
-	r := &rewriter{text: t, env: env, plan: &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}}
+	r.plan.Stmts = make([]Stmt, 0, len(tree.Stmts))
 	for _, raw := range tree.Stmts {
 		r.raw(raw)
 		if r.stale {
-			return &Plan{Stale: true}
+			break
 		}
+	}
+	return r.finished()
+}
+
+// finished returns the plan of a text whose statements have been looked at.
+func (r *rewriter) finished() *Plan {
+	if r.stale {
+		return &Plan{Stale: true, Rights: r.wants}
 	}
 	slices.SortStableFunc(r.plan.changes, func(a, b change) int { return int(a.order() - b.order()) })
 	return r.plan
@@ -81,7 +93,7 @@ func parse(sql string) (*pg.ParseResult, error) {
 }
 
 // everything is what a text that was not read may change.
-const everything = ChangesNames | ChangesCatalog | ChangesLexing | EndsWork | MovesPath | MovesSchemas
+const everything = ChangesNames | ChangesCatalog | ChangesLexing | EndsWork | MovesPath | MovesSchemas | ChangesAsks | ForgetsAll
 
 // certain returns a plan that rests on what is protected, unless that may have
 // changed.
@@ -118,6 +130,12 @@ type rewriter struct {
 	unknown    bool            // an earlier statement of this text may have defined anything
 	setsConfig bool            // the statement calls set_config()
 	changed    bool            // an earlier statement of this text changed names or catalog
+
+	asks      *Asks // what the session gets, never nil
+	defines   bool  // what is planned is run later, for others too
+	setsAsks  bool  // the statement changes what the session asks for
+	resettled bool  // an earlier statement of this text may have done so
+	wants     bool  // stale: what the role may has to be read, too
 }
 
 // raw plans one statement and adds its edits, or the one edit that refuses it.
@@ -127,12 +145,17 @@ func (r *rewriter) raw(raw *pg.RawStmt) {
 	r.plan.Stmts = append(r.plan.Stmts, Stmt{start: first, end: last})
 	r.stmt = &r.plan.Stmts[len(r.plan.Stmts)-1]
 	r.conflict, r.forbid, r.setsConfig, r.newPath, r.alters, r.taints = -1, "", false, nil, "", false
+	r.asks, r.defines, r.setsAsks = &everybody, false, false
+	if r.env.Asks != nil {
+		r.asks = r.env.Asks
+	}
 	edits := len(r.plan.changes)
 	changes := r.statement(unwrap(raw.Stmt))
 	if f := r.stmt.Refusal; f != nil {
 		f.token = r.at(int32(f.Offset))
 		r.stmt.Action, r.stmt.Tag, r.stmt.PrepareTag = Refused, TagAsSent, TagAsSent
 		r.stmt.Prepare, r.stmt.Execute, r.stmt.Deallocate, r.stmt.ForgetAll = "", "", "", false
+		r.stmt.Cursor, r.stmt.Cursors, r.stmt.Asked = "", NoCursor, 0
 		for i := range r.stmt.Touched {
 			r.stmt.Touched[i].Action = Refused
 		}
@@ -169,6 +192,13 @@ func (r *rewriter) span(raw *pg.RawStmt) (from, to int) {
 func (r *rewriter) after(changes Changes, first, last int) {
 	if changes&EndsWork != 0 && (r.env.Dirty || r.changed) {
 		r.moved, r.unknown, r.schemas = true, true, true
+		r.resettled = r.resettled || r.env.Asks != nil
+	}
+	switch {
+	case r.setsAsks:
+		r.resettled, r.changed = true, true
+	case changes&ChangesAsks != 0 || changes&(ChangesNames|MovesPath) == ChangesNames|MovesPath: // perhaps; if so, more is seen than is planned for
+		r.resettled = r.resettled || r.env.Asks != nil
 	}
 	if changes&ChangesNames != 0 {
 		r.changed = true

@@ -25,6 +25,10 @@ var (
 	UpsertGuard  = &Rule{Name: "upsert-guard", Why: "a tombstone may hold the key: that is an error, not a row that nobody sees"}
 	ReturnOld    = &Rule{Name: "return-old", Why: "RETURNING of a DELETE shows the row as it was, its marker still NULL"}
 	AllowPurge   = &Rule{Name: "allow-truncate", Why: "the policy lets TRUNCATE of this table through"}
+	PurgeRows    = &Rule{Name: "purge", Why: "the session asked to delete for good: tombstone.delete is purge"}
+	ShowAll      = &Rule{Name: "show-all", Why: "the session asked for deleted rows too: tombstone.visibility is all"}
+	ShowDeleted  = &Rule{Name: "show-deleted", Why: "the session asked for deleted rows only: tombstone.visibility is deleted"}
+	ShowAsOf     = &Rule{Name: "show-as-of", Why: "the session asked for the rows that there were at another time: tombstone.as_of"}
 	ViewOpen     = &Rule{Name: "view-open", Why: "the view does not show the marker, so what its own query lets through is seen", Warn: true}
 	BodyUnseen   = &Rule{Name: "body-unseen", Why: "the server runs the body unseen: a DELETE in it really deletes, and it sees tombstones", Warn: true}
 	Unmarked     = &Rule{Name: "unmarked", Why: "the table has no marker column, so none of its rows is a tombstone"}

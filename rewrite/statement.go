@@ -12,7 +12,7 @@ import (
 func (r *rewriter) statement(m any) Changes {
 	changes := r.plain(m)
 	if r.setsConfig {
-		changes |= ChangesNames | MovesPath | ChangesLexing
+		changes |= ChangesNames | MovesPath | ChangesLexing | ChangesAsks
 	}
 	return changes
 }
@@ -48,6 +48,13 @@ func (r *rewriter) plain(m any) Changes {
 		changes := r.statement(unwrap(x.Query))
 		r.stmt.Kind = "declare"
 		r.reserved(x.Portalname)
+		switch {
+		case len(r.stmt.Touched) == 0:
+		case x.Options&cursorHold != 0:
+			r.stmt.Cursor, r.stmt.Cursors = x.Portalname, Keeps
+		default:
+			r.stmt.Cursor, r.stmt.Cursors = x.Portalname, Declares
+		}
 		return changes
 	case *pg.ExecuteStmt:
 		r.stmt.Kind = "execute"
@@ -108,6 +115,7 @@ func (r *rewriter) modify(m any, sc *scope, top bool) {
 // definitions that hold queries.
 func (r *rewriter) utility(m any) Changes {
 	r.stmt.Kind = "other"
+	r.define(m)
 	r.unprotects(m)
 	r.taints = joins(m)
 	switch x := m.(type) {
@@ -126,6 +134,7 @@ func (r *rewriter) utility(m any) Changes {
 		return r.set(x)
 	case *pg.VariableShowStmt:
 		r.stmt.Kind = "show"
+		r.show(x)
 		return 0
 	case *pg.DeallocateStmt:
 		r.stmt.Kind = "deallocate"
@@ -135,14 +144,22 @@ func (r *rewriter) utility(m any) Changes {
 		r.stmt.Kind = "discard"
 		switch x.Target {
 		case pg.DiscardMode_DISCARD_ALL:
-			r.stmt.ForgetAll = true
-			return ChangesNames | MovesPath | ChangesLexing | Reveals
+			r.stmt.ForgetAll, r.stmt.Cursors = true, ClosesAll
+			return ChangesNames | MovesPath | ChangesLexing | Reveals | ChangesAsks | ForgetsAll
 		case pg.DiscardMode_DISCARD_TEMP:
 			return ChangesNames | Reveals
 		}
 		return 0
-	case *pg.FetchStmt, *pg.ClosePortalStmt:
+	case *pg.FetchStmt:
 		r.stmt.Kind = "cursor"
+		r.stmt.Cursor, r.stmt.Cursors = x.Portalname, Uses
+		return 0
+	case *pg.ClosePortalStmt:
+		r.stmt.Kind = "cursor"
+		r.stmt.Cursor, r.stmt.Cursors = x.Portalname, Closes
+		if x.Portalname == "" {
+			r.stmt.Cursors = ClosesAll
+		}
 		return 0
 	case *pg.ListenStmt, *pg.UnlistenStmt, *pg.NotifyStmt:
 		r.stmt.Kind = "notify"
@@ -154,11 +171,11 @@ func (r *rewriter) utility(m any) Changes {
 		// The body is a string that the server runs; what it did is unknown.
 		r.stmt.Kind = "do"
 		r.unseen(x.Args)
-		return ChangesNames | MovesPath | MovesSchemas | ChangesCatalog | ChangesLexing
+		return ChangesNames | MovesPath | MovesSchemas | ChangesCatalog | ChangesLexing | ChangesAsks
 	case *pg.CallStmt:
 		r.stmt.Kind = "call"
 		r.expr(x, nil)
-		return ChangesNames | MovesPath | MovesSchemas | ChangesLexing
+		return ChangesNames | MovesPath | MovesSchemas | ChangesLexing | ChangesAsks
 	case *pg.CreateTableAsStmt:
 		r.stmt.Kind = "create"
 		if e, ok := unwrap(x.Query).(*pg.ExecuteStmt); ok {
@@ -236,14 +253,33 @@ func (r *rewriter) utility(m any) Changes {
 	return ChangesCatalog | ChangesNames | MovesPath | MovesSchemas
 }
 
+// cursorHold is what the server calls WITH HOLD (CURSOR_OPT_HOLD in parsenodes.h).
+const cursorHold = 0x0020
+
+// define notes that a statement defines something that is run later: then what is in it hides tombstones as always, whatever the
+// session sees now. CREATE TABLE AS copies rows now, and CALL computes its arguments.
+//
+// Without it, a view that somebody created while looking for a deleted row shows deleted rows to everybody.
+func (r *rewriter) define(m any) {
+	switch x := m.(type) {
+	case *pg.CallStmt:
+		return
+	case *pg.CreateTableAsStmt:
+		if x.Objtype != pg.ObjectType_OBJECT_MATVIEW {
+			return
+		}
+	}
+	r.asks, r.defines = &everybody, true
+}
+
 // set plans SET and RESET.
 func (r *rewriter) set(x *pg.VariableSetStmt) Changes {
 	if x.Kind == pg.VariableSetKind_VAR_RESET_ALL {
-		return ChangesNames | MovesPath | ChangesLexing
+		return ChangesNames | MovesPath | ChangesLexing | ChangesAsks | ForgetsAll
 	}
 	name := strings.ToLower(x.Name)
-	if strings.HasPrefix(name, "tombstone.") {
-		r.refuse("settings", int32(r.stmt.start), name)
+	if strings.HasPrefix(name, settingPrefix) {
+		return r.setting(x, name)
 	}
 	switch name {
 	case "search_path":

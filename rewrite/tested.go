@@ -63,7 +63,7 @@ func tested(sql string) tests {
 				for _, n := range x.TargetList {
 					target.columns = append(target.columns, n.GetResTarget().GetName())
 				}
-				target.current = isCurrentOf(x.WhereClause)
+				_, target.current = unwrap(x.WhereClause).(*pg.CurrentOfExpr)
 			}
 		case *pg.DeleteStmt:
 			within(deeper(), x.WhereClause)

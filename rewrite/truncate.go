@@ -32,6 +32,9 @@ func (r *rewriter) truncate(x *pg.TruncateStmt) {
 			continue
 		}
 		refs = append(refs, rv)
+		if table != nil && !table.View() && !r.mayChange(rv, table, "TRUNCATE") {
+			return
+		}
 		switch {
 		case table == nil, table.View(): // the server says that a view is no table
 			plain++
@@ -41,12 +44,16 @@ func (r *rewriter) truncate(x *pg.TruncateStmt) {
 				"Do not specify the ONLY keyword, or use TRUNCATE ONLY on the partitions directly.")
 		case table.Truncate == "deny":
 			r.refuse("truncate-denied", rv.Location, table.String())
-		case table.Truncate == "allow":
+		case table.Truncate == "allow" && r.asks.Visibility != Deleted: // else rows would go that the session does not see
 			r.touch(table, AllowPurge, rv.Location, Passed)
 			allowed++
 			continue
 		}
 		tables = append(tables, table)
+	}
+	if r.asks.Purge && r.asks.Visibility == All && r.stmt.Refusal == nil {
+		r.purgeAll(x, tables, refs)
+		return
 	}
 	if x.Behavior == pg.DropBehavior_DROP_CASCADE && plain+allowed > 0 {
 		r.cascade(x, refs)
@@ -65,7 +72,7 @@ func (r *rewriter) truncate(x *pg.TruncateStmt) {
 			r.refuse("truncate-cascade", refs[i].Location, t.String())
 		case x.RestartSeqs:
 			r.refuse("truncate-restart", refs[i].Location, t.String())
-		case t.Problem != "":
+		case t.Problem != "" && !r.asks.Purge:
 			r.unmarkable(t, refs[i].Location)
 		default:
 			r.referenced(t, tables)
@@ -120,7 +127,25 @@ func (r *rewriter) reachedFrom(rv *pg.RangeVar) []*policy.Table {
 	return nil
 }
 
-// buryAll writes the UPDATEs in place of the TRUNCATE.
+// purgeAll lets a TRUNCATE through as it is, CASCADE and RESTART IDENTITY included: the session sees every row, and asked to delete
+// for good. With fewer rows in sight, each table gets a DELETE of them, see buryAll.
+func (r *rewriter) purgeAll(x *pg.TruncateStmt, tables []*policy.Table, refs []*pg.RangeVar) {
+	at := refs[0].Location
+	for _, t := range tables {
+		if t != nil {
+			r.purged(t, at)
+		}
+	}
+	if x.Behavior == pg.DropBehavior_DROP_CASCADE {
+		for _, rv := range refs {
+			for _, t := range r.reachedFrom(rv) {
+				r.purged(t, rv.Location)
+			}
+		}
+	}
+}
+
+// buryAll writes the UPDATEs in place of the TRUNCATE, or the DELETEs.
 func (r *rewriter) buryAll(tables []*policy.Table, refs, again []*pg.RangeVar) {
 	first := r.before(r.stmt.start) + 1
 	last := r.before(r.stmt.end)
@@ -132,9 +157,18 @@ func (r *rewriter) buryAll(tables []*policy.Table, refs, again []*pg.RangeVar) {
 		}
 		from, to := r.relation(at)
 		final := i == len(tables)-1
-		opening := "UPDATE"
+		opening, closing := "UPDATE", ""
+		if r.asks.Purge {
+			opening = "DELETE FROM"
+			if test := r.purge(refs[i], t, false); test != "" {
+				closing = " WHERE " + test
+			}
+		} else {
+			closing = " SET " + r.stamp(t) + " WHERE " + r.buries(refs[i], t, false)
+			r.touch(t, BuryAll, refs[i].Location, Buried)
+		}
 		if !final {
-			opening = r.name() + " AS (UPDATE"
+			opening = r.name() + " AS (" + opening
 		}
 		switch {
 		case i == 0:
@@ -150,12 +184,12 @@ func (r *rewriter) buryAll(tables []*policy.Table, refs, again []*pg.RangeVar) {
 		default:
 			r.putAfter(from-1, " "+opening)
 		}
-		closing := " SET " + r.stamp(t) + " WHERE " + r.test(refs[i], t, false)
 		if !final {
 			closing += ")"
 		}
-		r.putAfter(to-1, closing)
-		r.touch(t, BuryAll, refs[i].Location, Buried)
+		if closing != "" {
+			r.putAfter(to-1, closing)
+		}
 		if final && to <= last {
 			r.drop(to, last) // CONTINUE IDENTITY, RESTRICT
 		}
@@ -167,7 +201,7 @@ func (r *rewriter) buryAll(tables []*policy.Table, refs, again []*pg.RangeVar) {
 		}
 	}
 	r.stmt.Tag = TagTruncate
-	if len(tables) == 1 {
+	if len(tables) == 1 && !r.asks.Purge {
 		r.stmt.Buries = tables[0].String()
 	}
 }

@@ -15,20 +15,22 @@ func (r *rewriter) update(x *pg.UpdateStmt, sc *scope) {
 	if x.Relation.Relname == "pg_settings" {
 		r.setsConfig = true // the view's rule calls set_config()
 	}
-	atCursor := isCurrentOf(x.WhereClause)
+	atCursor := r.isCurrentOf(x.WhereClause)
 	l := r.list(x.FromClause, !atCursor, sc, x.Relation)
 	tests := l.tests
-	if table != nil {
+	if table != nil && r.mayChange(x.Relation, table, "UPDATE") {
 		switch {
 		case table.Unmarked:
 			r.touch(table, Unmarked, x.Relation.Location, Passed)
 		case !atCursor:
-			tests = append([]string{r.test(x.Relation, table, l.bare[x.Relation.Relname] > 1)}, tests...)
+			if test := r.test(x.Relation, table, l.bare[x.Relation.Relname] > 1); test != "" {
+				tests = append([]string{test}, tests...)
+			}
 			fallthrough
 		default:
-			// A cursor's row was live when the cursor saw it, and CURRENT OF
+			// The session saw a cursor's row when the cursor did, and CURRENT OF
 			// takes no condition beside it.
-			r.touch(table, UpdateLive, x.Relation.Location, Hidden)
+			r.seen(table, UpdateLive, x.Relation.Location)
 		}
 	}
 	if len(tests) > 0 && !atCursor {
@@ -45,7 +47,12 @@ func (r *rewriter) update(x *pg.UpdateStmt, sc *scope) {
 	r.exprs(x.ReturningList, sc)
 }
 
-func isCurrentOf(where *pg.Node) bool {
-	_, ok := unwrap(where).(*pg.CurrentOfExpr)
+// isCurrentOf reports whether a statement is about a cursor's row, which is
+// then known by the cursor's name.
+func (r *rewriter) isCurrentOf(where *pg.Node) bool {
+	c, ok := unwrap(where).(*pg.CurrentOfExpr)
+	if ok {
+		r.stmt.Cursor, r.stmt.Cursors = c.CursorName, Uses
+	}
 	return ok
 }

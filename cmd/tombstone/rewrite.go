@@ -18,7 +18,7 @@ import (
 var everything = "listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables: [{name: \"*.*\"}]\n"
 
 func rewriteSQL(_ context.Context, s stdio, args []string) error {
-	f := flags(s, "rewrite", "[--config FILE] [--schema FILE.sql] [--search-path SCHEMAS] [--json] ['SQL' | -]",
+	f := flags(s, "rewrite", "[--config FILE] [--schema FILE.sql] [--search-path SCHEMAS] [--visibility V] [--as-of TIME] [--delete D] [--json] ['SQL' | -]",
 		`Prints the SQL that the proxy would send to the server, and on standard error what was touched and why.
 The statement comes from the argument or from standard input. A refused one exits with status 1 and the reason.
 
@@ -27,6 +27,9 @@ table that the policy covers is taken to exist and to have its marker column.`)
 	file := f.String("config", "", "read the policy from `FILE`")
 	schema := f.String("schema", "", "CREATE TABLE statements in `FILE.sql` stand in for the database's catalog")
 	path := f.String("search-path", "public", "comma-separated `SCHEMAS` in which names without a schema are looked up")
+	visibility := f.String("visibility", "live", "as in a session whose tombstone.visibility is `live`, all or deleted, and that may see and restore")
+	asOf := f.String("as-of", "", "as in a session whose tombstone.as_of is that `TIME`, as in 2026-01-31 12:00:00+00")
+	deletes := f.String("delete", "bury", "as in a session whose tombstone.delete is `bury` or purge, and that may purge")
 	asJSON := f.Bool("json", false, "print one JSON object instead")
 	if err := parse(s, f, args); err != nil {
 		return err
@@ -47,7 +50,13 @@ table that the policy covers is taken to exist and to have its marker column.`)
 	if err != nil {
 		return plainly(s, err)
 	}
-	env := &rewrite.Env{Set: set, Path: []string{"pg_catalog"}}
+	all := rewrite.Rights{Known: true, See: true, Restore: true, Purge: true}
+	said := catalog.Asked{catalog.Visibility: *visibility, catalog.Delete: *deletes, catalog.AsOf: *asOf}
+	if why := rewrite.Invalid(said); why != nil {
+		fmt.Fprintf(s.err, "tombstone rewrite: %s. %s\n", why.Message, why.Hint)
+		return errUsage
+	}
+	env := &rewrite.Env{Set: set, Path: []string{"pg_catalog"}, Asks: rewrite.Ask(said, all), Rights: all}
 	for _, p := range strings.Split(*path, ",") {
 		env.Path = append(env.Path, strings.TrimSpace(p))
 	}
@@ -111,6 +120,8 @@ func printPlan(s stdio, sql string, plan *rewrite.Plan) error {
 			tag = `, its reply says DELETE`
 		case rewrite.TagTruncate:
 			tag = `, its reply says TRUNCATE TABLE`
+		case rewrite.TagShow:
+			tag = `, its reply says SHOW`
 		}
 		fmt.Fprintf(s.err, "-- %s: %s%s\n", st.Kind, st.Action, tag)
 		for _, t := range st.Touched {
@@ -167,7 +178,7 @@ func printJSON(s stdio, sql string, plan *rewrite.Plan) error {
 	out := planJSON{Edited: plan.Edited(), Unparsed: plan.Unparsed, Fault: plan.Fault, Statements: []statementJSON{}}
 	for i := range plan.Stmts {
 		st := &plan.Stmts[i]
-		j := statementJSON{Kind: st.Kind, Action: st.Action.String(), Tag: [...]string{"", "DELETE", "TRUNCATE TABLE"}[st.Tag]}
+		j := statementJSON{Kind: st.Kind, Action: st.Action.String(), Tag: [...]string{"", "DELETE", "TRUNCATE TABLE", "SHOW"}[st.Tag]}
 		for _, t := range st.Touched {
 			j.Touched = append(j.Touched, touchJSON{t.Table, t.Rule.Name, t.Rule.Why, t.Offset})
 		}

@@ -3,31 +3,13 @@ package catalog
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
 // Every function, type and operator below carries its schema, because the
 // query runs under the client's search_path: a session that put its own "="
 // before pg_catalog's could otherwise feed a false catalog to everybody.
-
-// NamesQuery asks for the names in scope of a session: one row, one column of
-// JSON. current_schemas(true) leaves out schemas that do not exist or may not
-// be used and puts pg_catalog and the temporary schema where the server looks
-// for them.
-const NamesQuery = namesBegin + `, 'temp', ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,p,f,S}'::pg_catalog."char"[])))` + asASCIIEnd
-
-// FirstNamesQuery asks the same but for the temporary relations, which a server process that was started a moment ago
-// does not have: [Names.Unlisted] says if it does. Reading pg_class for the first time would be a quarter of all that the
-// process does for a client that connects, asks one thing, and leaves.
-const FirstNamesQuery = namesBegin + `)` + asASCIIEnd
-
-const namesBegin = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
-	`'database', pg_catalog.current_database(), ` +
-	`'path', pg_catalog.current_schemas(true), ` +
-	`'isolation', pg_catalog.current_setting('transaction_isolation')`
 
 // The answers come as base64 of UTF-8 text, whatever the client's encoding: in
 // LATIN1 a name would arrive as other bytes. SQL_ASCII says nothing of its
@@ -45,36 +27,6 @@ func decode(field []byte, into any) error {
 		return err
 	}
 	return json.Unmarshal(text[:n], into)
-}
-
-// Names is the answer to [NamesQuery] and [FirstNamesQuery].
-type Names struct {
-	Database string   `json:"database"`
-	Path     []string `json:"path"` // schemas in the order the server searches them
-	Temp     []string `json:"temp"` // the session's temporary relations
-
-	// Isolation is the transaction's. Above read committed what is read of
-	// pg_catalog is as old as the transaction's snapshot, while the server
-	// itself goes by what is there now.
-	Isolation string `json:"isolation"`
-}
-
-// Unlisted reports whether there may be temporary relations that Temp does not have, in an answer to [FirstNamesQuery]:
-// the session has a schema for them. Behind a pool of server connections somebody may have made some before.
-func (n *Names) Unlisted() bool {
-	return n.Temp == nil && slices.ContainsFunc(n.Path, func(schema string) bool { return strings.HasPrefix(schema, "pg_temp_") })
-}
-
-// DecodeNames reads the one field of the row that answers NamesQuery or FirstNamesQuery.
-func DecodeNames(field []byte) (*Names, error) {
-	n := new(Names)
-	if err := decode(field, n); err != nil {
-		return nil, fmt.Errorf("catalog: the server's answer about names in scope: %w", err)
-	}
-	if n.Path == nil { // an empty search_path still has pg_catalog
-		return nil, errors.New("catalog: the server's answer about names in scope has no path")
-	}
-	return n, nil
 }
 
 // Query asks for the whole catalog: one row, one column of JSON. Columns are

@@ -46,7 +46,7 @@ func TestDecodeRefuses(t *testing.T) {
 // Whatever the search_path of the session, the questions mean the same: every
 // function, type and operator carries its schema.
 func TestQueriesAreQualified(t *testing.T) {
-	for _, sql := range []string{NamesQuery, FirstNamesQuery, Query([]string{"deleted_at", "it's"})} {
+	for _, sql := range []string{Asking{Client: "a", Rights: Rights([]string{"a"}, []string{"b", `it's`}, nil)}.SQL(), Asking{First: true}.SQL(), Query([]string{"deleted_at", "it's"})} {
 		for _, bare := range []string{" = ", " <> ", " > ", "::text", " json_agg(", " current_schemas("} {
 			if strings.Contains(sql, bare) {
 				t.Errorf("%q is not qualified in %s", bare, sql)

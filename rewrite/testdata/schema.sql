@@ -25,3 +25,6 @@ CREATE VIEW named AS SELECT id AS key, name, deleted_at FROM users;
 CREATE TABLE excluded (id int PRIMARY KEY, name text, deleted_at timestamptz);
 CREATE SCHEMA tenant;
 CREATE TABLE tenant.flags (id int, note text, deleted boolean NOT NULL DEFAULT false);
+CREATE TABLE visits (id int, came timestamp NOT NULL, seen timestamptz, left_at timestamptz(0));
+CREATE TABLE stays (id int, deleted_at timestamptz);
+CREATE TABLE daily (id int, gone_on date, since bigint);

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -147,24 +146,4 @@ BEGIN; DELETE FROM users WHERE id = 4 \; SELECT count(*) FROM users; ROLLBACK;
 		t.Errorf("direct\n%s%s\nthrough the proxy\n%s%s", hardOut, hardErr, softOut, softErr)
 	}
 	w.sameContents(t, "the script")
-}
-
-// pg_dump reads what is there: the rows that a client of the proxy would see.
-func TestPgDump(t *testing.T) {
-	w := newTwin(t, shopTables)
-	dump := func(dsn string) string {
-		name := filepath.Join(programs(t), "pg_dump")
-		cmd := exec.CommandContext(within(t), name, "--data-only", "--table=public.users", dsn)
-		cmd.Env = environ()
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("pg_dump: %v", err)
-		}
-		_, rows, _ := strings.Cut(string(out), "COPY ")
-		rows, _, _ = strings.Cut(rows, "\\.")
-		return rows
-	}
-	if hard, soft := dump(keywords(w.hard)), dump(w.front.dsn(w.soft)); hard != soft {
-		t.Errorf("direct\n%s\nthrough the proxy\n%s", hard, soft)
-	}
 }

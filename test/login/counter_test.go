@@ -22,6 +22,7 @@ func (c *counter) Bytes(direction string, n int) {
 func (c *counter) Statement(string, string)    {}
 func (c *counter) Table(string, string)        {}
 func (c *counter) RowsBuried(string, int64)    {}
+func (c *counter) Asked(string, string)        {}
 func (c *counter) Observed(string, string)     {}
 func (c *counter) ObservedRule(string, string) {}
 func (c *counter) Rewrite(time.Duration)       {}
