@@ -145,7 +145,11 @@ SELECT pg_advisory_lock(7)`)
 	})
 	waiting := func(n int) {
 		t.Helper()
-		for y.one(t, fmt.Sprintf("SELECT count(*) >= %d FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'", n)) != "t" {
+		for end := time.Now().Add(20 * time.Second); y.one(t, fmt.Sprintf("SELECT count(*) >= %d FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'", n)) != "t"; {
+			if time.Now().After(end) {
+				y.run(t, "SELECT pg_advisory_unlock(7)")
+				t.Fatalf("fewer than %d wait for a lock", n)
+			}
 			time.Sleep(5 * time.Millisecond)
 		}
 	}

@@ -1,11 +1,14 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Partitions have the retention of their table or their own, and foreign keys of and to all of them count.
@@ -158,5 +161,28 @@ INSERT INTO notes SELECT i, i FROM generate_series(1, 6) i;
 	}
 	if got := y.one(t, "SELECT (SELECT string_agg(id || ' ' || coalesce(user_id, 0), ',' ORDER BY id) FROM loose)||' '||(SELECT string_agg(id || ' ' || coalesce(user_id, 0), ',' ORDER BY id) FROM notes)"); got != "3 3,5 5,6 6 1 0,2 0,3 3,4 0,5 5,6 6" {
 		t.Error(got)
+	}
+}
+
+// A key that was made after the keys were read would take live rows along: the purge sees it under its lock.
+func TestPurgeSeesNewKeys(t *testing.T) {
+	y := newYard(t, "purge_new_keys", "CREATE TABLE users (id int PRIMARY KEY, deleted_at timestamptz); CREATE TABLE orders (id int, user_id int)", "{name: public.users, retention: 30d}", false)
+	d, err := Read(within(t), y.Conn, y.policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := readGraph(within(t), y.Conn, d, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold := func() error {
+		return pgx.BeginFunc(within(t), y.Conn, func(tx pgx.Tx) error { return g.hold(within(t), tx, g.tables[0].leaves[0]) })
+	}
+	if err := hold(); err != nil {
+		t.Error(err)
+	}
+	y.run(t, "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE")
+	if err := hold(); !errors.Is(err, errChanged) {
+		t.Errorf("a new key is not noticed: %v", err)
 	}
 }
