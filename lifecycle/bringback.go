@@ -38,7 +38,7 @@ func (r *restorer) bringBack(ctx context.Context) error {
 		return err
 	}
 	for _, k := range r.Keys {
-		if k.Parent.Protected != nil && (k.OnDelete == 'n' || k.OnDelete == 'd') {
+		if k.OnDelete == 'n' || k.OnDelete == 'd' {
 			if err := r.mend(ctx, k); err != nil {
 				return err
 			}

@@ -68,7 +68,7 @@ func (r *restorer) absentParents(ctx context.Context, k *ForeignKey) error {
 			regclass(k.Parent), strings.Replace(instant(p), "NEW.", "p.", 1), texts("p.", r.identity(k.Parent)), k.Parent.only(), matches,
 			literal(refers+"gone"), values)
 	} else {
-		there = fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s)", k.Parent.only(), matches)
+		there = fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s) OR EXISTS (SELECT FROM %s p WHERE %s)", k.Parent.only(), matches, r.taken(k.Parent), matches)
 		why = fmt.Sprintf("format(%s, %s)", literal(refers+"gone"), values)
 	}
 	return r.find(ctx, &r.r.Collisions, k.Child, fmt.Sprintf("SELECT %s, %s FROM %s r WHERE %s AND NOT (%s)",

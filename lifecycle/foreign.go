@@ -33,10 +33,10 @@ func (k *ForeignKey) action(identity []string) string {
 	case k.OnDelete == 'c' && child.Protected != nil:
 		fmt.Fprintf(&b, "UPDATE %s c SET %s\nWHERE %s;\n", child.only(), stamp(child.Protected), where)
 	case k.OnDelete == 'c':
-		fmt.Fprintf(&b, `WITH gone AS (DELETE FROM %s c WHERE %s RETURNING tombstone.whole(c.*) AS whole)
-INSERT INTO tombstone.archive (deletion, at, relation, row)
-SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %s, gone.whole FROM gone;
-`, child.only(), where, regclass(child))
+		fmt.Fprintf(&b, `PERFORM pg_catalog.set_config('tombstone.parting', pg_catalog.now()::pg_catalog.text, true); -- its rows move to the archive
+DELETE FROM %s c WHERE %s;
+PERFORM pg_catalog.set_config('tombstone.parting', '', true);
+`, child.only(), where)
 	case k.OnDelete == 'n', k.OnDelete == 'd':
 		value := map[byte]string{'n': "NULL", 'd': "DEFAULT"}[k.OnDelete]
 		set, was := make([]string, len(k.SetColumns)), make([]string, len(k.SetColumns))

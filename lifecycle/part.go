@@ -51,14 +51,14 @@ func part(t *Table, keys []*ForeignKey) *function {
 	return f
 }
 
-// departs reports whether rows of a protected table can be deleted for good by the server's own ON DELETE CASCADE, from a table that is not
-// protected.
+// departs reports whether the server itself deletes rows of a table for good, by ON DELETE CASCADE: from a protected table whose parent is not, or
+// from one that is not with a row of one that is.
 func (d *Database) departs(t *Table) bool {
-	reached := []*Table{}
+	var reached []*Table
 	for i := -1; i < len(reached); i++ {
 		for _, k := range d.Keys {
-			from := i < 0 && k.Parent.Protected == nil || i >= 0 && k.Parent == reached[i]
-			if from && k.OnDelete == 'c' && k.Child.Protected != nil && !slices.Contains(reached, k.Child) {
+			from := i < 0 && (k.Parent.Protected == nil) != (k.Child.Protected == nil) || i >= 0 && k.Parent == reached[i]
+			if from && k.OnDelete == 'c' && !slices.Contains(reached, k.Child) {
 				reached = append(reached, k.Child)
 			}
 		}
@@ -66,30 +66,30 @@ func (d *Database) departs(t *Table) bool {
 	return slices.Contains(reached, t)
 }
 
-// depart keeps in the archive what the server itself deletes with a row of a table that is not protected: it cannot stay, since what it
-// refers to is gone.
+// depart keeps in the archive what the server itself deletes: it cannot stay, since what it refers to is gone, or it has no marker.
+//
+// Without it, rows that ON DELETE CASCADE takes along with a deletion are lost.
 func (d *Database) depart(t *Table) *function {
 	f := &function{
 		name: named(t.Schema, t.Relation, "depart"), result: "OLD", declare: "d tombstone.deletions;\nleaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
-		about: "Before a row of " + t.Name.String() + " goes with one of a table that is not protected: the row moves to the archive.",
+		about: "Before a row of " + t.Name.String() + " goes by ON DELETE CASCADE: the row moves to the archive.",
 	}
-	p := t.Protected
-	key := texts("OLD.", d.identity(t))
 	var body strings.Builder
-	fmt.Fprintf(&body, `IF COALESCE(pg_catalog.current_setting('tombstone.parting', true), '') OPERATOR(pg_catalog.<>) pg_catalog.now()::pg_catalog.text
+	body.WriteString(`IF COALESCE(pg_catalog.current_setting('tombstone.parting', true), '') OPERATOR(pg_catalog.<>) pg_catalog.now()::pg_catalog.text
 	OR pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.<) 2 THEN
 	RETURN OLD; -- that is for the guard to judge
 END IF;
-IF %s THEN
-	PERFORM tombstone.deletion(%s);
-	d.id := pg_catalog.pg_current_xact_id();
-	d.at := pg_catalog.now();
-%sELSE
-	d := tombstone.deletion_of(%s, %s, %s);
-END IF;
-INSERT INTO tombstone.archive (deletion, at, relation, row)
+`)
+	now := fmt.Sprintf("PERFORM tombstone.deletion(%s);\nd.id := pg_catalog.pg_current_xact_id();\nd.at := pg_catalog.now();\n%s", relations(d.group(t)), d.cuts(t))
+	if p := t.Protected; p != nil {
+		fmt.Fprintf(&body, "IF %s THEN\n%sELSE\n\td := tombstone.deletion_of(%s, %s, %s);\nEND IF;\n", live(p, "OLD."), indent(now),
+			regclass(t), strings.Replace(instant(p), "NEW.", "OLD.", 1), texts("OLD.", d.identity(t)))
+	} else {
+		body.WriteString(now)
+	}
+	fmt.Fprintf(&body, `INSERT INTO tombstone.archive (deletion, at, relation, row)
 SELECT d.id, d.at, %s, tombstone.whole(x.*) FROM %s x WHERE x.tableoid OPERATOR(pg_catalog.=) OLD.tableoid AND x.ctid OPERATOR(pg_catalog.=) OLD.ctid;
-`, live(p, "OLD."), relations(d.group(t)), indent(d.cuts(t)), regclass(t), strings.Replace(instant(p), "NEW.", "OLD.", 1), key, regclass(t), t.only())
+`, regclass(t), t.only())
 	for _, k := range d.Keys {
 		if k.Parent == t && k.OnDelete != 'c' && k.Child.Protected != nil {
 			fmt.Fprintf(&body, "-- %s of %s\nFOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place);\nEND LOOP;\n",

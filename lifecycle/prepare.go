@@ -64,6 +64,11 @@ func Prepare(d *Database) Script {
 			wanted.triggers[installed{table: t.Name, name: name}] = true
 		}
 	}
+	for _, t := range d.unprotected() {
+		if d.departs(t) {
+			add(t, d.depart(t))
+		}
+	}
 	for _, t := range d.parents() {
 		if f := part(t, d.Keys); f != nil {
 			add(t, f)
@@ -107,6 +112,18 @@ func (d *Database) Protected() []*Table {
 			list = append(list, t)
 		}
 	}
+	return list
+}
+
+// unprotected lists the tables that are not protected and have a part in it all the same, by name.
+func (d *Database) unprotected() []*Table {
+	var list []*Table
+	for _, t := range d.tables {
+		if t.Protected == nil {
+			list = append(list, t)
+		}
+	}
+	slices.SortFunc(list, func(a, b *Table) int { return strings.Compare(a.Name.String(), b.Name.String()) })
 	return list
 }
 

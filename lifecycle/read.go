@@ -42,10 +42,13 @@ func (r *reader) readTables(ctx context.Context) error {
 		schemas[i], names[i] = t.Schema, t.Relation
 	}
 	rows, err := r.tx.Query(ctx, `
-WITH mine AS (
+WITH RECURSIVE mine AS (
 	SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	JOIN unnest($1::name[], $2::name[]) AS t (schema, name) ON t.schema = n.nspname AND t.name = c.relname
 	WHERE c.relkind IN ('r', 'p', 'f') -- a view that shows the marker has its rows, keys and triggers from the table
+), down AS ( -- what ON DELETE CASCADE reaches
+	SELECT conrelid AS oid FROM pg_constraint WHERE contype = 'f' AND confdeltype = 'c' AND confrelid IN (SELECT oid FROM mine)
+	UNION SELECT f.conrelid FROM pg_constraint f JOIN down ON down.oid = f.confrelid WHERE f.contype = 'f' AND f.confdeltype = 'c'
 )
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relispartition,
 	c.relispartition AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a JOIN mine ON mine.oid = a.relid WHERE a.relid <> c.oid),
@@ -54,7 +57,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.re
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid IN (
 	SELECT oid FROM mine
-	UNION SELECT conrelid FROM pg_constraint WHERE contype = 'f' AND confrelid IN (SELECT oid FROM mine)
+	UNION SELECT conrelid FROM pg_constraint WHERE contype = 'f' AND confrelid IN (SELECT oid FROM mine UNION SELECT oid FROM down)
 	UNION SELECT confrelid FROM pg_constraint WHERE contype = 'f' AND conrelid IN (SELECT oid FROM mine))
 ORDER BY 2, 3`, schemas, names)
 	if err != nil {
@@ -158,12 +161,20 @@ ORDER BY f.oid`, r.oids())
 		if len(key.SetColumns) == 0 {
 			key.SetColumns = key.Columns
 		}
-		if key.Child.Protected != nil || key.Parent.Protected != nil {
-			r.d.Keys = append(r.d.Keys, &key)
-		}
+		r.d.Keys = append(r.d.Keys, &key)
 		return nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	var kept []*ForeignKey
+	for _, k := range r.d.Keys {
+		if k.Child.Protected != nil || k.Parent.Protected != nil || r.d.departs(k.Parent) {
+			kept = append(kept, k)
+		}
+	}
+	r.d.Keys = kept
+	return nil
 }
 
 // readHouse reads what is installed already.

@@ -192,7 +192,7 @@ func (r *restorer) takeAlong(ctx context.Context) error {
 			return err
 		}
 		for _, k := range r.Keys {
-			if k.OnDelete != 'c' || k.Parent.Protected == nil {
+			if k.OnDelete != 'c' {
 				continue
 			}
 			of := fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND p.\"tombstone deletion\" = %%s AND p.\"tombstone at\" = %%s)", r.taken(k.Parent), k.matches("p.", "x."))

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -36,12 +37,8 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 			}
 			fmt.Fprintf(&body, "-- %s of %s\nUPDATE %s c SET %s\nWHERE %s AND %s AND %s;\n", k.Name, k.Child.Name, k.Child.only(), revive(c), k.matches("NEW.", "c."), dead(c, "c."), same)
 		case k.OnDelete == 'c':
-			match := make([]string, len(k.Columns))
-			for i, name := range k.Columns {
-				match[i] = fmt.Sprintf("(a.row OPERATOR(pg_catalog.->>) %s) OPERATOR(pg_catalog.=) NEW.%s::pg_catalog.text", literal(name), ident(k.Refs[i]))
-			}
-			fmt.Fprintf(&body, "-- %s of %s\nPERFORM tombstone.unarchive(ARRAY(SELECT a.id FROM tombstone.archive a WHERE a.deletion OPERATOR(pg_catalog.=) d.id AND a.at OPERATOR(pg_catalog.=) d.at AND a.relation OPERATOR(pg_catalog.=) %s AND %s));\n",
-				k.Name, k.Child.Name, child, strings.Join(match, " AND "))
+			fmt.Fprintf(&body, "-- %s of %s\nPERFORM tombstone.unarchive(ARRAY(%s));\n", k.Name, k.Child.Name,
+				archivedUnder(k, keys, func(column string) string { return "NEW." + ident(column) + "::pg_catalog.text" }, "", nil))
 		case k.OnDelete == 'n', k.OnDelete == 'd':
 			set := make([]string, len(k.SetColumns))
 			was := make([]string, len(k.SetColumns))
@@ -61,4 +58,31 @@ WHERE m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(pg_catalog.=) %s;
 	f.body = body.String()
 	f.triggers = []trigger{{"tombstone_revive", t, "AFTER UPDATE OF " + ident(p.Marker), dead(p, "OLD.") + " AND " + live(p, "NEW."), "", false}}
 	return f
+}
+
+// archivedUnder writes a query for the rows in the archive that the deletion d took from a table that is not protected because of a key, and from
+// those that cascade from it. reference tells a column of the parent's row as text.
+func archivedUnder(k *ForeignKey, keys []*ForeignKey, reference func(column string) string, from string, above []*ForeignKey) string {
+	a := fmt.Sprintf("a%d", len(above))
+	match := make([]string, len(k.Columns))
+	for i, name := range k.Columns {
+		match[i] = fmt.Sprintf("(%s.row OPERATOR(pg_catalog.->>) %s) OPERATOR(pg_catalog.=) %s", a, literal(name), reference(k.Refs[i]))
+	}
+	where := fmt.Sprintf("%[1]s.deletion OPERATOR(pg_catalog.=) d.id AND %[1]s.at OPERATOR(pg_catalog.=) d.at AND %[1]s.relation OPERATOR(pg_catalog.=) %[2]s AND %[3]s",
+		a, regclass(k.Child), strings.Join(match, " AND "))
+	if from == "" {
+		from = fmt.Sprintf("tombstone.archive %s WHERE %s", a, where)
+	} else {
+		from = fmt.Sprintf("tombstone.archive %s, %s AND %s", a, from, where)
+	}
+	query := fmt.Sprintf("SELECT %s.id FROM %s", a, from)
+	above = append(slices.Clone(above), k)
+	for _, below := range keys {
+		if below.Parent == k.Child && below.OnDelete == 'c' && !slices.Contains(above, below) {
+			query += "\nUNION " + archivedUnder(below, keys, func(column string) string {
+				return fmt.Sprintf("(%s.row OPERATOR(pg_catalog.->>) %s)", a, literal(column))
+			}, from, above)
+		}
+	}
+	return query
 }

@@ -301,3 +301,56 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("only %d places to be cut at", cuts)
 	}
 }
+
+// What goes with a row of an unprotected table that goes with a deletion is kept, too, and comes back either way. A key whose marker does not tell its
+// deletion is used again, and each deletion has its own row.
+func TestFarAway(t *testing.T) {
+	_, soft := twins(t, "far", `
+CREATE TABLE a (id int PRIMARY KEY, deleted_at timestamptz);
+CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE);
+CREATE TABLE c (id int PRIMARY KEY, b int REFERENCES b ON DELETE CASCADE);
+CREATE TABLE e (id int PRIMARY KEY, b int REFERENCES b ON DELETE SET NULL);
+CREATE TABLE f (id int PRIMARY KEY, c int REFERENCES c ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE flags (id int PRIMARY KEY, n int, deleted_at date);
+INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 1), (11, 1), (2, 2); INSERT INTO e VALUES (1, 1), (2, 2); INSERT INTO f VALUES (1, 1), (2, 2);
+INSERT INTO flags VALUES (1, 1)`)
+	state := func() string {
+		return soft.do(t, `SELECT (SELECT array_agg(a ORDER BY id) FROM a), (SELECT array_agg(b ORDER BY id) FROM b), (SELECT array_agg(c ORDER BY id) FROM c), (SELECT array_agg(e ORDER BY id) FROM e), (SELECT array_agg(f ORDER BY id) FROM f)`)
+	}
+	before := state()
+	undo := func(n int) string {
+		t.Helper()
+		list, err := History(within(t), soft.Conn, Filter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Undo(within(t), soft.Conn, soft.database(t), list[n].ID, false)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(r.Restored, r.Links)
+	}
+	soft.do(t, "DELETE FROM a WHERE id = 1")
+	if got := soft.do(t, "SELECT (SELECT count(*) FROM b), (SELECT count(*) FROM c), (SELECT count(*) FROM e WHERE b IS NULL), (SELECT count(*) FROM f)"); got != "[1 1 1 1]\n1;" {
+		t.Errorf("after the deletion: %s", got)
+	}
+	if got := undo(0); got != "[{public.a 1} {public.b 1} {public.c 2} {public.f 1}] 1" || state() != before {
+		t.Errorf("undone: %s\n got %s\nwant %s", got, state(), before)
+	}
+	soft.do(t, "DELETE FROM a WHERE id = 1")
+	if got := soft.raw(t, "UPDATE a SET deleted_at = NULL WHERE id = 1"); got != "" {
+		t.Error(got)
+	}
+	if got := soft.do(t, "SELECT (SELECT count(*) FROM b), (SELECT count(*) FROM c), (SELECT count(*) FROM f)"); got != "[2 3 2]\n1;" {
+		t.Errorf("restored in SQL: %s", got)
+	}
+	soft.do(t, "DELETE FROM flags")
+	soft.do(t, "INSERT INTO flags VALUES (1, 2)")
+	soft.do(t, "DELETE FROM flags")
+	if got := undo(1); got != "[{public.flags 1}] 0" {
+		t.Errorf("the first of two: %s", got)
+	}
+	if got := soft.do(t, "SELECT n FROM flags"); got != "[1]\n1;" {
+		t.Error(got)
+	}
+}

@@ -250,10 +250,12 @@ BEGIN
 			' RETURNING tombstone.whole(x.*) AS r, %s::timestamptz AS at, ARRAY[%s] AS key),'
 			' i%s AS (INSERT INTO tombstone.archive (deletion, at, relation, row)'
 			' SELECT (d).id, COALESCE((d).at, g.at), %L::regclass, g.r'
-			' FROM g%s g, LATERAL (SELECT tombstone.deletion_of(%L::regclass, g.at, g.key) AS d) d)',
+			' FROM g%s g, LATERAL (SELECT tombstone.deletion_of(%L::regclass, g.at, g.key) AS d) d),'
+			' k%s AS (DELETE FROM tombstone.keyed k USING g%s g WHERE k.relation = %L::regclass AND k.key = g.key)',
 			cardinality(parts), found_leaf, found_leaf, CASE WHEN protected.tells THEN format('x.%I', protected.marker) ELSE 'NULL' END,
 			(SELECT string_agg(format('x.%I::text', k), ', ') FROM unnest(protected.key) AS k),
-			cardinality(parts), protected.relation, cardinality(parts), protected.relation);
+			cardinality(parts), protected.relation, cardinality(parts), protected.relation,
+			cardinality(parts), cardinality(parts), protected.relation);
 	END LOOP;
 	command := 'WITH ' || array_to_string(parts, ', ') || ' SELECT';
 	PERFORM set_config('tombstone.delete', 'purge', true);
