@@ -178,10 +178,10 @@ WHERE NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.leaf = x.leaf AND r.pl
 // collectArchived takes in rows of a table that are in the archive and meet a condition on x.
 func (r *restorer) collectArchived(ctx context.Context, t *Table, where string) error {
 	return r.exec(ctx, fmt.Sprintf(`INSERT INTO pg_temp.restoring SELECT %[1]s, NULL, NULL, x."tombstone archive", %[2]s, x."tombstone deletion", x."tombstone at"
-FROM (SELECT a.id AS "tombstone archive", a.deletion AS "tombstone deletion", a.at AS "tombstone at", p.* FROM tombstone.archive a, LATERAL jsonb_populate_record(NULL::%[3]s, a.row) p
+FROM (SELECT a.id AS "tombstone archive", a.deletion AS "tombstone deletion", a.at AS "tombstone at", p.* FROM tombstone.archive a, LATERAL %[3]s
 	WHERE a.relation = %[1]s) x
 WHERE %[4]s AND NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.archived = x."tombstone archive")`,
-		regclass(t), texts("x.", r.identity(t)), full(t.Name), where))
+		regclass(t), texts("x.", r.identity(t)), shape("a.", t.Columns, "p"), where))
 }
 
 // takeAlong takes in what the same deletion took because of rows that are taken in.
@@ -254,8 +254,8 @@ func (r *restorer) taken(t *Table) string {
 	}
 	extra := `, r.key AS "tombstone key", r.deletion AS "tombstone deletion", r.at AS "tombstone at"`
 	return fmt.Sprintf(`(SELECT %[1]s%[2]s FROM %[3]s x JOIN pg_temp.restoring r ON r.leaf = x.tableoid AND r.place = x.ctid
-UNION ALL SELECT %[1]s%[2]s FROM pg_temp.restoring r JOIN tombstone.archive a ON a.id = r.archived AND r.relation = %[4]s, LATERAL jsonb_populate_record(NULL::%[5]s, a.row) x)`,
-		strings.Join(list, ", "), extra, t.only(), regclass(t), full(t.Name))
+UNION ALL SELECT %[1]s%[2]s FROM pg_temp.restoring r JOIN tombstone.archive a ON a.id = r.archived AND r.relation = %[4]s, LATERAL %[5]s)`,
+		strings.Join(list, ", "), extra, t.only(), regclass(t), shape("a.", t.Columns, "x"))
 }
 
 // Find returns a table by a name as people write it: with its schema, or without if it is in public or no other has the name.

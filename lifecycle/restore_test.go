@@ -10,6 +10,7 @@ import (
 // What is restored is what one deletion took; what is in the way is told, all of it, and then nothing happens.
 func TestRestore(t *testing.T) {
 	_, soft := twins(t, "restored", actions+natural+`ALTER TABLE tree ADD code int UNIQUE; UPDATE tree SET code = id;
+CREATE TABLE docs (code text PRIMARY KEY, doc jsonb, deleted_at timestamptz); INSERT INTO docs VALUES ('de', '{"a": 1}');
 CREATE TABLE days (day date PRIMARY KEY, note text, deleted_at timestamptz); INSERT INTO days VALUES ('2026-01-02', 'x');`)
 	one := func(sql string) string { return strings.TrimSuffix(soft.do(t, sql), "1;") }
 	restore := func(table, where string, dry bool) string {
@@ -45,6 +46,7 @@ CREATE TABLE days (day date PRIMARY KEY, note text, deleted_at timestamptz); INS
 		{"DELETE FROM countries WHERE code = 'de'", "countries", "code = 'de' AND name = 'Germany'", "[{public.cities 2} {public.countries 1}] 0 [] []", "SELECT name FROM countries WHERE code = 'de'", "[Germany]\n"},
 		{"", "countries", "name = 'Neuland'", "[public.countries (code)=(de): (code) is taken by the row (code)=(de)]", "", ""},
 		{"DELETE FROM countries WHERE code = 'de'", "countries", "true", "[{public.cities 2} {public.countries 1}] 0 [] []", "SELECT name FROM countries WHERE code = 'de'", "[Germany]\n"},
+		{"DELETE FROM docs; INSERT INTO docs VALUES ('de', NULL); DELETE FROM docs", "docs", "doc ->> 'a' = '1'", "[{public.docs 1}] 0 [] []", "SELECT doc ->> 'a' FROM docs", "[1]\n"},
 		{"DELETE FROM days", "days", "day = '2026-01-02'", "[{public.days 1}] 0 [] []", "SELECT note FROM days", "[x]\n"},
 		{"DELETE FROM days; INSERT INTO days VALUES ('2026-01-02', 'y'); DELETE FROM days", "days", "note = 'x'", "[{public.days 1}] 0 [] []", "SELECT note FROM days", "[x]\n"},
 	} {
