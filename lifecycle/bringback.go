@@ -66,13 +66,13 @@ func (r *restorer) mend(ctx context.Context, k *ForeignKey) error {
 	}
 	cut := fmt.Sprintf(`tombstone.severed s JOIN pg_temp.restoring r ON r.relation = %s AND s.deletion = r.deletion AND s.at = r.at
 JOIN %s p ON %s AND s.was = %s WHERE s.relation = %s AND s.constraint_name = %s`,
-		regclass(k.Parent), k.Parent.only(), r.hasKey(k.Parent, "p.", "r.key"), texts("p.", was), regclass(k.Child), literal(k.Name))
+		regclass(k.Parent), k.Parent.only(), r.hasKey(k.Parent, "p.", "r.key"), k.Parent.texts("p.", was), regclass(k.Child), literal(k.Name))
 	there := r.hasKey(k.Child, "c.", "s.key")
 	if err := r.find(ctx, &r.r.Changed, k.Child, fmt.Sprintf(`SELECT format('(%%s)=(%%s)', %s, array_to_string(s.key, ', ', 'null')), %s FROM %s AND NOT EXISTS (SELECT FROM %s c WHERE %s AND s.became = %s)`,
-		literal(strings.Join(r.identity(k.Child), ", ")), literal("its reference "+k.Name+" is not set again: the row has changed or is gone"), cut, k.Child.only(), there, texts("c.", k.SetColumns))); err != nil {
+		literal(strings.Join(r.identity(k.Child), ", ")), literal("its reference "+k.Name+" is not set again: the row has changed or is gone"), cut, k.Child.only(), there, k.Child.texts("c.", k.SetColumns))); err != nil {
 		return err
 	}
-	tag, err := r.tx.Exec(ctx, fmt.Sprintf("UPDATE %s c SET %s FROM %s AND %s AND %s = s.became", k.Child.only(), strings.Join(set, ", "), cut, there, texts("c.", k.SetColumns)))
+	tag, err := r.tx.Exec(ctx, fmt.Sprintf("UPDATE %s c SET %s FROM %s AND %s AND %s = s.became", k.Child.only(), strings.Join(set, ", "), cut, there, k.Child.texts("c.", k.SetColumns)))
 	if err != nil {
 		return err
 	}

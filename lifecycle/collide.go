@@ -47,7 +47,7 @@ func (r *restorer) used(ctx context.Context, x *Index) error {
 	}
 	return r.find(ctx, &r.r.Collisions, t, fmt.Sprintf(
 		`SELECT %s, format('%%s is taken by the row %%s', %s, %s) FROM %s r, %s p WHERE %s AND %s`,
-		r.told(t, `r."tombstone key"`), literal("("+strings.Join(x.Columns, ", ")+")"), r.told(t, texts("p.", r.identity(t))),
+		r.told(t, `r."tombstone key"`), literal("("+strings.Join(x.Columns, ", ")+")"), r.told(t, t.texts("p.", r.identity(t))),
 		r.taken(t), t.only(), strings.Join(same, " AND "), where))
 }
 
@@ -65,7 +65,7 @@ func (r *restorer) absentParents(ctx context.Context, k *ForeignKey) error {
 			k.Parent.only(), matches, live(p, "p."), r.taken(k.Parent), matches)
 		why = fmt.Sprintf(`CASE WHEN EXISTS (SELECT FROM %s p WHERE %s) THEN format(%s, %s, COALESCE((SELECT (tombstone.deletion_of(%s, %s, %s)).id::text FROM %s p WHERE %s LIMIT 1), '?')) ELSE format(%s, %s) END`,
 			k.Parent.only(), matches, literal(refers+"deleted (deletion %s): restore that first"), values,
-			regclass(k.Parent), strings.Replace(instant(p), "NEW.", "p.", 1), texts("p.", r.identity(k.Parent)), k.Parent.only(), matches,
+			regclass(k.Parent), strings.Replace(instant(p), "NEW.", "p.", 1), k.Parent.texts("p.", r.identity(k.Parent)), k.Parent.only(), matches,
 			literal(refers+"gone"), values)
 	} else {
 		there = fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s) OR EXISTS (SELECT FROM %s p WHERE %s)", k.Parent.only(), matches, r.taken(k.Parent), matches)

@@ -307,7 +307,7 @@ func (e *eraser) all(ctx context.Context) error {
 // list counts what would go.
 func (e *eraser) list(ctx context.Context, s *linked) error {
 	for l, tids := range s.leaves(e.leaves) {
-		rows, err := e.tx.Query(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %sctid = ANY ($1)", texts(l.alias(), l.identity), l.from(l.alias()), l.alias()), tids)
+		rows, err := e.tx.Query(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %sctid = ANY ($1)", l.texts(l.alias(), l.identity), l.from(l.alias()), l.alias()), tids)
 		if err != nil {
 			return err
 		}

@@ -68,13 +68,13 @@ func (d *Database) register(t *Table, identity []string) Step {
 	for i, name := range identity {
 		list[i] = literal(name)
 	}
-	said := strings.Join([]string{p.Marker, map[bool]string{true: "t", false: "f"}[tells(p)], dead(p, "x."), alive(p), "{" + strings.Join(identity, ",") + "}"}, "|")
+	said := strings.Join([]string{p.Marker, map[bool]string{true: "t", false: "f"}[tells(p)], dead(p, "x."), alive(p), "{" + strings.Join(identity, ",") + "}", t.texts("x.", identity)}, "|")
 	return Step{
 		Done:   d.rows[t.OID] == said || len(d.Unseen) > 0,
 		Object: "table " + t.Name.String(), Why: "What undo, restore and purge have to know of the table.",
-		SQL: []string{fmt.Sprintf(`INSERT INTO tombstone.tables (relation, marker, tells, dead, alive, key)
-VALUES (%s::pg_catalog.regclass, %s, %t, %s, %s::pg_catalog.jsonb, ARRAY[%s]::pg_catalog.name[])
-ON CONFLICT (relation) DO UPDATE SET marker = excluded.marker, tells = excluded.tells, dead = excluded.dead, alive = excluded.alive, key = excluded.key`,
-			literal(full(t.Name)), literal(p.Marker), tells(p), literal(dead(p, "x.")), literal(alive(p)), strings.Join(list, ", "))},
+		SQL: []string{fmt.Sprintf(`INSERT INTO tombstone.tables (relation, marker, tells, dead, alive, key, texts)
+VALUES (%s::pg_catalog.regclass, %s, %t, %s, %s::pg_catalog.jsonb, ARRAY[%s]::pg_catalog.name[], %s)
+ON CONFLICT (relation) DO UPDATE SET marker = excluded.marker, tells = excluded.tells, dead = excluded.dead, alive = excluded.alive, key = excluded.key, texts = excluded.texts`,
+			literal(full(t.Name)), literal(p.Marker), tells(p), literal(dead(p, "x.")), literal(alive(p)), strings.Join(list, ", "), literal(t.texts("x.", identity)))},
 	}
 }

@@ -47,7 +47,7 @@ PERFORM pg_catalog.set_config('tombstone.parting', '', true);
 		fmt.Fprintf(&b, `WITH cut AS (UPDATE %s c SET %s WHERE %s RETURNING %s AS key, %s AS became)
 INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
 SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %s::pg_catalog.regclass, %s, cut.key, %s, cut.became FROM cut;
-`, child.only(), strings.Join(set, ", "), where, texts("c.", identity), texts("c.", k.SetColumns), literal(full(child.Name)), literal(k.Name), texts("OLD.", was))
+`, child.only(), strings.Join(set, ", "), where, child.texts("c.", identity), child.texts("c.", k.SetColumns), literal(full(child.Name)), literal(k.Name), k.Parent.texts("OLD.", was))
 		if k.OnDelete == 'd' { // the default may be the key that went: then nothing has changed, and nothing is looked at
 			b.WriteString(k.check(where))
 		}

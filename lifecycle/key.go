@@ -11,13 +11,8 @@ import (
 // identity lists the columns that tell a row of the table from the others: those of its primary key, else of another unique key without
 // NULL, else all. Then two rows may be the same, and it does not matter which of them is meant.
 func (d *Database) identity(t *Table) []string {
-	if t.Primary != nil {
-		return t.Primary.Columns
-	}
-	for _, x := range d.Indexes {
-		if x.Table == t && !x.Exclusion && x.Where == "" && !slices.ContainsFunc(x.Columns, func(name string) bool { return !t.notNull(name) }) {
-			return x.Columns
-		}
+	if x := d.key(t); x != nil {
+		return x.Columns
 	}
 	var all []string
 	for _, c := range t.Columns {
@@ -29,27 +24,57 @@ func (d *Database) identity(t *Table) []string {
 	return all
 }
 
+// key is the index that tells a row of the table from the others, nil if none does.
+func (d *Database) key(t *Table) *Index {
+	if t.Primary != nil {
+		return t.Primary
+	}
+	for _, x := range d.Indexes {
+		// One that is to be of live rows only tells no tombstone from another.
+		if x.Table == t && !x.Exclusion && x.Where == "" && (t.Protected == nil || x.stays()) && !slices.ContainsFunc(x.Columns, func(name string) bool { return !t.notNull(name) }) {
+			return x
+		}
+	}
+	return nil
+}
+
 func (t *Table) notNull(name string) bool {
 	return slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Name == name && c.NotNull })
 }
 
 // texts writes the values of columns as an array of text, as tombstone.keyed has them.
-func texts(alias string, columns []string) string {
+func (t *Table) texts(alias string, columns []string) string { return texts(alias, columns, t.typeOf) }
+
+func texts(alias string, columns []string, typeOf func(string) string) string {
 	list := make([]string, len(columns))
 	for i, name := range columns {
-		list[i] = alias + ident(name) + "::pg_catalog.text"
+		list[i] = text(alias+ident(name), typeOf(name))
 	}
 	return "ARRAY[" + strings.Join(list, ", ") + "]"
 }
 
+// text writes a value as text, whatever the session says of dates and bytes: it is compared in another session.
+func text(value, typ string) string {
+	switch base, _, _ := strings.Cut(typ, "("); {
+	case typ == "date", strings.HasPrefix(typ, "timestamp") && strings.HasSuffix(typ, "without time zone"):
+		return fmt.Sprintf("pg_catalog.replace(pg_catalog.to_jsonb(%s) OPERATOR(pg_catalog.#>>) '{}', 'T', ' ')", value)
+	case strings.HasPrefix(typ, "timestamp"):
+		return fmt.Sprintf("(pg_catalog.replace(pg_catalog.to_jsonb(pg_catalog.timezone('UTC', %s)) OPERATOR(pg_catalog.#>>) '{}', 'T', ' ') OPERATOR(pg_catalog.||) '+00')", value)
+	case base == "bytea":
+		return fmt.Sprintf("('\\x' OPERATOR(pg_catalog.||) pg_catalog.encode(%s, 'hex'))", value)
+	}
+	return value + "::pg_catalog.text"
+}
+
 // hasKey writes that a row is the one that an array of texts tells, so that an index finds it if there is one.
 func (d *Database) hasKey(t *Table, alias, key string) string {
-	if t.Primary == nil {
-		return texts(alias, d.identity(t)) + " OPERATOR(pg_catalog.=) " + key
+	x := d.key(t)
+	if x == nil {
+		return t.texts(alias, d.identity(t)) + " OPERATOR(pg_catalog.=) " + key
 	}
-	list := make([]string, len(t.Primary.Columns))
-	for i, name := range t.Primary.Columns {
-		list[i] = fmt.Sprintf("%s%s %s (%s)[%d]::%s", alias, ident(name), t.Primary.Equal[i], key, i+1, t.typeOf(name))
+	list := make([]string, len(x.Columns))
+	for i, name := range x.Columns {
+		list[i] = fmt.Sprintf("%s%s %s (%s)[%d]::%s", alias, ident(name), x.Equal[i], key, i+1, t.typeOf(name))
 	}
 	return strings.Join(list, " AND ")
 }

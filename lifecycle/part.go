@@ -83,7 +83,7 @@ END IF;
 	now := fmt.Sprintf("PERFORM tombstone.deletion(%s);\nd.id := pg_catalog.pg_current_xact_id();\nd.at := pg_catalog.now();\n%s", relations(d.group(t)), d.cuts(t))
 	if p := t.Protected; p != nil {
 		fmt.Fprintf(&body, "IF %s THEN\n%sELSE\n\td := tombstone.deletion_of(%s, %s, %s);\nEND IF;\n", live(p, "OLD."), indent(now),
-			regclass(t), strings.Replace(instant(p), "NEW.", "OLD.", 1), texts("OLD.", d.identity(t)))
+			regclass(t), strings.Replace(instant(p), "NEW.", "OLD.", 1), t.texts("OLD.", d.identity(t)))
 	} else {
 		body.WriteString(now)
 	}
@@ -124,7 +124,7 @@ func (d *Database) cuts(t *Table) string {
 		}
 		fmt.Fprintf(&b, `INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
 SELECT d.id, d.at, %s, %s, %s, %s, ARRAY[%s] FROM %s c WHERE %s;
-`, regclass(k.Child), literal(k.Name), texts("c.", d.identity(k.Child)), texts("OLD.", was), strings.Join(became, ", "), k.Child.only(), where)
+`, regclass(k.Child), literal(k.Name), k.Child.texts("c.", d.identity(k.Child)), t.texts("OLD.", was), strings.Join(became, ", "), k.Child.only(), where)
 	}
 	return b.String()
 }

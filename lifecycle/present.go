@@ -22,16 +22,21 @@ func (k *ForeignKey) present() []*function {
 	parent := fmt.Sprintf("%s p WHERE %s AND %s", k.Parent.only(), k.matches("p.", "NEW."), live(k.Parent.Protected, "p."))
 	about := fmt.Sprintf("the row of %s that it refers to must not be deleted (%s).", k.Parent.Name, k.Name)
 
+	current := ""
+	if k.Deferrable {
+		current = fmt.Sprintf("IF NOT EXISTS (SELECT FROM %s x WHERE x.tableoid OPERATOR(pg_catalog.=) NEW.tableoid AND x.ctid OPERATOR(pg_catalog.=) NEW.ctid) THEN\n\tRETURN NULL; -- it has changed since, or is gone\nEND IF;\n",
+			k.Child.only())
+	}
 	insert := &function{
 		name: named(k.Child.Schema, k.Child.Relation, k.Name, "inserted"), result: "NULL",
 		about:    fmt.Sprintf("After a row of %s is inserted: %s", k.Child.Name, about),
-		body:     "PERFORM FROM " + parent + k.share() + ";\nIF NOT FOUND THEN\n" + indent(k.absent()) + "END IF;\n",
+		body:     current + "PERFORM FROM " + parent + k.share() + ";\nIF NOT FOUND THEN\n" + indent(k.absent()) + "END IF;\n",
 		triggers: []trigger{{named("tombstone", k.Name), k.Child, "AFTER INSERT", condition, k.deferrable(), false}},
 	}
 	update := &function{
 		name: named(k.Child.Schema, k.Child.Relation, k.Name, "present"), result: "NULL",
 		about: fmt.Sprintf("After a row of %s is written: %s", k.Child.Name, about),
-		body: fmt.Sprintf(`IF %s%s THEN
+		body: current + fmt.Sprintf(`IF %s%s THEN
 	RETURN NULL; -- it is the reference that it was
 END IF;
 PERFORM FROM %s FOR KEY SHARE OF p;

@@ -95,7 +95,7 @@ func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collec
 	}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return collect(ctx, r) },
-		r.takeAlong, r.count, r.collisions,
+		r.takeAlong, r.first, r.count, r.collisions,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -163,12 +163,26 @@ func (r *restorer) matching(ctx context.Context, t *Table, where string) error {
 		return fmt.Errorf("--where: %w", err)
 	}
 	return r.exec(ctx, `SET LOCAL search_path = pg_catalog, pg_temp`, `DELETE FROM pg_temp.restoring r USING pg_temp.restoring s
-WHERE r.relation = s.relation AND r.key = s.key AND (r.at, COALESCE(r.archived, 9223372036854775807)) < (s.at, COALESCE(s.archived, 9223372036854775807))`)
+WHERE r.relation = s.relation AND r.key = s.key AND r.at < s.at`)
+}
+
+// first leaves, of several rows that had one key in a transaction, the one that was there before it: the first to be deleted.
+func (r *restorer) first(ctx context.Context) error {
+	for _, t := range r.Protected() {
+		if r.Database.key(t) == nil {
+			continue // they may be alike, and all are meant
+		}
+		if err := r.exec(ctx, fmt.Sprintf(`DELETE FROM pg_temp.restoring r USING pg_temp.restoring s WHERE r.relation = %s AND s.relation = r.relation
+AND r.key = s.key AND COALESCE(r.archived, 9223372036854775807) > COALESCE(s.archived, 9223372036854775807)`, regclass(t))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // collect takes in rows of a table that meet a condition on x, and locks them.
 func (r *restorer) collect(ctx context.Context, t *Table, where string) error {
-	key := texts("x.", r.identity(t))
+	key := t.texts("x.", r.identity(t))
 	return r.exec(ctx, fmt.Sprintf(`INSERT INTO pg_temp.restoring SELECT %[1]s, x.leaf, x.place, NULL, x.key, (x.d).id, (x.d).at
 FROM (SELECT x.tableoid AS leaf, x.ctid AS place, %[2]s AS key, tombstone.deletion_of(%[1]s, %[3]s, %[2]s) AS d FROM %[4]s x WHERE %[5]s FOR UPDATE) x
 WHERE NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.leaf = x.leaf AND r.place = x.place)`,
@@ -181,7 +195,7 @@ func (r *restorer) collectArchived(ctx context.Context, t *Table, where string) 
 FROM (SELECT a.id AS "tombstone archive", a.deletion AS "tombstone deletion", a.at AS "tombstone at", p.* FROM tombstone.archive a, LATERAL %[3]s
 	WHERE a.relation = %[1]s) x
 WHERE %[4]s AND NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.archived = x."tombstone archive")`,
-		regclass(t), texts("x.", r.identity(t)), shape("a.", t.Columns, "p"), where))
+		regclass(t), t.texts("x.", r.identity(t)), shape("a.", t.Columns, "p"), where))
 }
 
 // takeAlong takes in what the same deletion took because of rows that are taken in.
@@ -197,7 +211,7 @@ func (r *restorer) takeAlong(ctx context.Context) error {
 			}
 			of := fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND p.\"tombstone deletion\" = %%s AND p.\"tombstone at\" = %%s)", r.taken(k.Parent), k.matches("p.", "x."))
 			if k.Child.Protected != nil {
-				d := fmt.Sprintf("(tombstone.deletion_of(%s, %s, %s))", regclass(k.Child), strings.Replace(instant(k.Child.Protected), "NEW.", "x.", 1), texts("x.", r.identity(k.Child)))
+				d := fmt.Sprintf("(tombstone.deletion_of(%s, %s, %s))", regclass(k.Child), strings.Replace(instant(k.Child.Protected), "NEW.", "x.", 1), k.Child.texts("x.", r.identity(k.Child)))
 				if err := r.collect(ctx, k.Child, dead(k.Child.Protected, "x.")+" AND "+fmt.Sprintf(of, d+".id", d+".at")); err != nil {
 					return err
 				}

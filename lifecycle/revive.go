@@ -15,7 +15,7 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 	}
 	p := t.Protected
 	relation := literal(full(t.Name)) + "::pg_catalog.regclass"
-	key := texts("NEW.", identity(t))
+	key := t.texts("NEW.", identity(t))
 	var body strings.Builder
 	body.WriteString("IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN\n\tRETURN NULL; -- whoever restores does the rest too\nEND IF;\n")
 	fmt.Fprintf(&body, "d := tombstone.deletion_of(%s, %s, %s);\n", relation, strings.Replace(instant(p), "NEW.", "OLD.", 1), key)
@@ -26,7 +26,7 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 			continue
 		}
 		child := literal(full(k.Child.Name)) + "::pg_catalog.regclass"
-		childKey := texts("c.", identity(k.Child))
+		childKey := k.Child.texts("c.", identity(k.Child))
 		switch {
 		case k.OnDelete == 'c' && k.Child.Protected != nil:
 			c := k.Child.Protected
@@ -52,7 +52,7 @@ WITH mended AS (
 		AND s.relation OPERATOR(pg_catalog.=) %s AND s.constraint_name OPERATOR(pg_catalog.=) %s AND s.was OPERATOR(pg_catalog.=) %s RETURNING s.key, s.became)
 UPDATE %s c SET %s FROM mended m
 WHERE m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(pg_catalog.=) %s;
-`, k.Name, k.Child.Name, child, literal(k.Name), texts("NEW.", was), k.Child.only(), strings.Join(set, ", "), childKey, texts("c.", k.SetColumns))
+`, k.Name, k.Child.Name, child, literal(k.Name), t.texts("NEW.", was), k.Child.only(), strings.Join(set, ", "), childKey, k.Child.texts("c.", k.SetColumns))
 		}
 	}
 	f.body = body.String()

@@ -18,6 +18,18 @@ type rule struct {
 	has      map[string]bool
 }
 
+// texts writes columns of a row as tombstone.keyed has them.
+func (r *rule) texts(alias string, columns []string) string {
+	return texts(alias, columns, func(name string) string {
+		for _, c := range r.Columns {
+			if c.Name == name {
+				return c.Type
+			}
+		}
+		return ""
+	})
+}
+
 // clock is what a marker says of when its row was deleted.
 func (r *rule) clock() string {
 	switch {
@@ -50,7 +62,7 @@ func (r *rule) moment(alias string) string {
 func (r *rule) recorded(alias string) string {
 	var known []string
 	if r.has["keyed"] {
-		known = append(known, fmt.Sprintf("(SELECT pg_catalog.max(k.at) FROM tombstone.keyed k WHERE k.relation = %s AND k.key = %s)", r.relation(), texts(alias, r.identity)))
+		known = append(known, fmt.Sprintf("(SELECT pg_catalog.max(k.at) FROM tombstone.keyed k WHERE k.relation = %s AND k.key = %s)", r.relation(), r.texts(alias, r.identity)))
 	}
 	for _, a := range r.Audit {
 		if a.What != policy.Deletion || a.Type == "" || !r.has["deletions"] {
@@ -100,7 +112,7 @@ func (r *rule) expired(alias string) string {
 	}
 	past += " AND " + dead(r.Table, alias)
 	if r.has["keyed"] && !tells(r.Table) {
-		past += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation = %s AND k.key = %s AND k.at >= %s)", r.relation(), texts(alias, r.identity), cutoff)
+		past += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation = %s AND k.key = %s AND k.at >= %s)", r.relation(), r.texts(alias, r.identity), cutoff)
 	}
 	return past
 }

@@ -63,7 +63,7 @@ WHERE d.id = $1::text::xid8 AND t.relation = $2::oid AND t.relation = ANY (d.tab
 				return nil, err
 			}
 			if err == nil {
-				if err := shown.add(ctx, tx, t, false, limit, fmt.Sprintf("SELECT tombstone.whole(x.*) FROM %s x WHERE %s ORDER BY %s", t.only(), where, texts("x.", d.identity(t)))); err != nil {
+				if err := shown.add(ctx, tx, t, false, limit, fmt.Sprintf("SELECT tombstone.whole(x.*) FROM %s x WHERE %s ORDER BY %s", t.only(), where, t.texts("x.", d.identity(t)))); err != nil {
 					return nil, err
 				}
 			}

@@ -201,7 +201,7 @@ func (g *graph) delete(ctx context.Context, tx pgx.Tx, rows map[*leaf][]pgtype.T
 		n := len(values)
 		a := l.alias()
 		condition := fmt.Sprintf("%sctid = ANY ($%d) AND %s", a, n, where(l))
-		out := fmt.Sprintf("%stableoid AS leaf, %sctid AS place, %s AS key, %s AS at", a, a, texts(a, l.identity), l.moment(a))
+		out := fmt.Sprintf("%stableoid AS leaf, %sctid AS place, %s AS key, %s AS at", a, a, l.texts(a, l.identity), l.moment(a))
 		name := fmt.Sprintf("gone%d", n)
 		if g.dry {
 			parts = append(parts, fmt.Sprintf("%s AS (INSERT INTO pg_temp.tombstone_going SELECT %s FROM %s WHERE %s%s RETURNING leaf, place, key, at)", name, out, l.from(a), condition, g.there(a)))
@@ -239,7 +239,7 @@ func (k *reference) was(row string) string {
 	for i, name := range k.SetColumns {
 		list[i] = k.refOf(name)
 	}
-	return texts(row, list)
+	return k.Parent.texts(row, list)
 }
 
 // forget deletes what the house knows of rows that go: which deletion took them, and which references that cut. Nobody can restore them any more.

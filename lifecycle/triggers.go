@@ -106,7 +106,7 @@ func (d *Database) record(t *Table) *function {
 	noted := fmt.Sprintf("COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) NEW.%s::pg_catalog.text",
 		literal(setting(group)), ident(t.Protected.Marker))
 	note := fmt.Sprintf("PERFORM tombstone.note(%s, %s, %s, %s, %s);\n",
-		relations(group), literal(setting(group)), regclass(t), instant(t.Protected), texts("NEW.", d.identity(t)))
+		relations(group), literal(setting(group)), regclass(t), instant(t.Protected), t.texts("NEW.", d.identity(t)))
 	condition := burying(t)
 	locks := slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.Parent == t || k.Child == t && k.OnDelete != 'c' })
 	switch {

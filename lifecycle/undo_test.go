@@ -313,7 +313,10 @@ CREATE TABLE e (id int PRIMARY KEY, b int REFERENCES b ON DELETE SET NULL);
 CREATE TABLE f (id int PRIMARY KEY, c int REFERENCES c ON DELETE CASCADE, deleted_at timestamptz);
 CREATE TABLE flags (id int PRIMARY KEY, n int, deleted_at date);
 INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 1), (11, 1), (2, 2); INSERT INTO e VALUES (1, 1), (2, 2); INSERT INTO f VALUES (1, 1), (2, 2);
-INSERT INTO flags VALUES (1, 1)`)
+INSERT INTO flags VALUES (1, 1);
+CREATE TABLE moments (at timestamptz, day date, bytes bytea, deleted_at date, PRIMARY KEY (at, day, bytes)); INSERT INTO moments VALUES ('2026-01-02 03:04:05.678+00', '2026-02-03', '\xDEADbeef');
+CREATE TABLE twice (id int PRIMARY KEY, n int, deleted_at timestamptz); INSERT INTO twice VALUES (1, 1);
+CREATE TABLE nokey (k int NOT NULL UNIQUE, a int REFERENCES a ON DELETE SET NULL, deleted_at boolean NOT NULL DEFAULT false); INSERT INTO nokey VALUES (1, 2)`)
 	state := func() string {
 		return soft.do(t, `SELECT (SELECT array_agg(a ORDER BY id) FROM a), (SELECT array_agg(b ORDER BY id) FROM b), (SELECT array_agg(c ORDER BY id) FROM c), (SELECT array_agg(e ORDER BY id) FROM e), (SELECT array_agg(f ORDER BY id) FROM f)`)
 	}
@@ -352,5 +355,28 @@ INSERT INTO flags VALUES (1, 1)`)
 	}
 	if got := soft.do(t, "SELECT n FROM flags"); got != "[1]\n1;" {
 		t.Error(got)
+	}
+	// What tells a row does not depend on how the session writes dates.
+	soft.raw(t, "SET datestyle = 'German'; SET timezone = 'Asia/Tokyo'; SET bytea_output = 'escape'")
+	soft.do(t, "DELETE FROM moments")
+	soft.raw(t, "RESET datestyle; RESET timezone; RESET bytea_output")
+	if got := undo(0); got != "[{public.moments 1}] 0" {
+		t.Error(got)
+	}
+	// A row that is deleted twice in one transaction comes back as it was before it.
+	soft.do(t, "DELETE FROM twice; INSERT INTO twice VALUES (1, 2); DELETE FROM twice")
+	if got := undo(0); got != "[{public.twice 1}] 0" || soft.do(t, "SELECT n FROM twice") != "[1]\n1;" {
+		t.Error(got, soft.do(t, "SELECT n FROM twice"))
+	}
+	// A unique key that is of live rows only tells a live row, not a tombstone.
+	soft.do(t, "DELETE FROM a WHERE id = 2")
+	if got := undo(0); got != "[{public.a 1} {public.b 1} {public.c 1} {public.f 1}] 2" || soft.do(t, "SELECT a FROM nokey") != "[2]\n1;" {
+		t.Error(got, soft.do(t, "SELECT a FROM nokey"))
+	}
+	soft.do(t, "DELETE FROM nokey")
+	soft.do(t, "INSERT INTO nokey VALUES (1, NULL)")
+	soft.do(t, "DELETE FROM nokey")
+	if got := undo(0); got != "[{public.nokey 1}] 0" || soft.do(t, "SELECT a FROM nokey") != "[]\n1;" {
+		t.Error(got, soft.do(t, "SELECT a FROM nokey"))
 	}
 }

@@ -322,8 +322,8 @@ func (s *Set) table(r *catalog.Relation, rule *config.Table) *Table {
 	t.Columns, t.Uniques, t.Instead = r.Columns, r.Uniques, r.Instead
 	t.Ordinal = r.Column(rule.Marker)
 	for _, oid := range r.ReferencedBy {
-		// A partition has the key of its table.
-		if from := s.catalog.ByOID(oid); from != nil && !slices.ContainsFunc(from.Parents, func(p uint32) bool { return slices.Contains(r.ReferencedBy, p) }) {
+		// A partition has the key of its table, which may be this one.
+		if from := s.catalog.ByOID(oid); from != nil && !s.within(from, func(p uint32) bool { return p == r.OID || slices.Contains(r.ReferencedBy, p) }) {
 			t.ReferencedBy = append(t.ReferencedBy, from.Name)
 		}
 	}
@@ -339,6 +339,19 @@ func (s *Set) table(r *catalog.Relation, rule *config.Table) *Table {
 		s.lacks(t)
 	}
 	return t
+}
+
+// within reports whether an ancestor of a relation is one of those.
+func (s *Set) within(r *catalog.Relation, those func(oid uint32) bool) bool {
+	for _, oid := range r.Parents {
+		if those(oid) {
+			return true
+		}
+		if parent := s.catalog.ByOID(oid); parent != nil && s.within(parent, those) {
+			return true
+		}
+	}
+	return false
 }
 
 func isTable(kind byte) bool { return kind == 'r' || kind == 'p' || kind == 'f' }

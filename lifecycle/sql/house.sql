@@ -170,7 +170,8 @@ CREATE TABLE IF NOT EXISTS tombstone.tables (
 	tells boolean NOT NULL, -- the marker of a tombstone tells its deletion
 	dead text NOT NULL,     -- the condition that a row x is a tombstone
 	alive jsonb NOT NULL,   -- what makes it live: columns, and what they are set to as SQL
-	key name[] NOT NULL     -- the columns that tell a row from the others
+	key name[] NOT NULL,    -- the columns that tell a row from the others
+	texts text NOT NULL     -- those of a row x as an array of text
 );
 
 -- deletion_of is the deletion of a tombstone, NULL if none is known.
@@ -247,13 +248,13 @@ BEGIN
 		WHERE t.relation = found_leaf OR t.relation IN (SELECT a.relid FROM pg_partition_ancestors(found_leaf) a);
 		parts := parts || format(
 			'g%s AS (DELETE FROM ONLY %s x WHERE x.ctid = ANY (ARRAY(SELECT u.p FROM unnest($1, $2) AS u (l, p) WHERE u.l = %L::regclass))'
-			' RETURNING tombstone.whole(x.*) AS r, %s::timestamptz AS at, ARRAY[%s] AS key),'
+			' RETURNING tombstone.whole(x.*) AS r, %s::timestamptz AS at, %s AS key),'
 			' i%s AS (INSERT INTO tombstone.archive (deletion, at, relation, row)'
 			' SELECT (d).id, COALESCE((d).at, g.at), %L::regclass, g.r'
 			' FROM g%s g, LATERAL (SELECT tombstone.deletion_of(%L::regclass, g.at, g.key) AS d) d),'
 			' k%s AS (DELETE FROM tombstone.keyed k USING g%s g WHERE k.relation = %L::regclass AND k.key = g.key)',
 			cardinality(parts), found_leaf, found_leaf, CASE WHEN protected.tells THEN format('x.%I', protected.marker) ELSE 'NULL' END,
-			(SELECT string_agg(format('x.%I::text', k), ', ') FROM unnest(protected.key) AS k),
+			protected.texts,
 			cardinality(parts), protected.relation, cardinality(parts), protected.relation,
 			cardinality(parts), cardinality(parts), protected.relation);
 	END LOOP;
@@ -350,10 +351,10 @@ $$;
 -- rows_of is the condition that a row x of a table is of a deletion.
 CREATE OR REPLACE FUNCTION tombstone.rows_of(d tombstone.deletions, t tombstone.tables) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT t.dead || ' AND (ARRAY[' || (SELECT string_agg(format('x.%I::text', k), ', ') FROM unnest(t.key) AS k)
-		|| format('] IN (SELECT k.key FROM tombstone.keyed k WHERE k.deletion = %L AND k.at = %L AND k.relation = %L::regclass)', d.id, d.at, t.relation)
-		|| CASE WHEN t.tells AND d.exact THEN format(' OR x.%I = %L AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation = %L::regclass AND k.key = ARRAY[%s])',
-			t.marker, d.at, t.relation, (SELECT string_agg(format('x.%I::text', k), ', ') FROM unnest(t.key) AS k)) ELSE '' END || ')'
+	SELECT t.dead || ' AND (' || t.texts
+		|| format(' IN (SELECT k.key FROM tombstone.keyed k WHERE k.deletion = %L AND k.at = %L AND k.relation = %L::regclass)', d.id, d.at, t.relation)
+		|| CASE WHEN t.tells AND d.exact THEN format(' OR x.%I = %L AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation = %L::regclass AND k.key = %s)',
+			t.marker, d.at, t.relation, t.texts) ELSE '' END || ')'
 $$;
 
 -- counts is how many rows a deletion took, by table: those that are still deleted, here or in the archive.
