@@ -12,14 +12,15 @@ var errMoved = errors.New("nothing was restored: rows have changed in the meanti
 
 // bringBack makes the rows live that are taken in, in any order: what refers to what is looked at when all are back.
 func (r *restorer) bringBack(ctx context.Context) error {
-	err := r.exec(ctx, "INSERT INTO tombstone.undoing VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING",
-		"SELECT tombstone.unarchive(ARRAY(SELECT archived FROM pg_temp.restoring WHERE archived IS NOT NULL))")
+	err := r.exec(ctx, "INSERT INTO tombstone.undoing VALUES (pg_catalog.pg_current_xact_id()) ON CONFLICT DO NOTHING",
+		"SELECT set_config('search_path', path, true) FROM pg_temp.restoring_path", // triggers that others have made go by it
+		"SELECT tombstone.unarchive(ARRAY(SELECT archived FROM pg_temp.restoring WHERE archived IS NOT NULL), pg_catalog.current_setting('search_path'))")
 	if err != nil {
 		return err
 	}
 	for _, t := range r.Protected() {
 		var want int64
-		if err := r.tx.QueryRow(ctx, "SELECT count(*) FROM pg_temp.restoring WHERE relation = $1::oid AND place IS NOT NULL", t.OID).Scan(&want); err != nil {
+		if err := r.tx.QueryRow(ctx, "SELECT pg_catalog.count(*) FROM pg_temp.restoring WHERE relation = $1::oid AND place IS NOT NULL", t.OID).Scan(&want); err != nil {
 			return err
 		}
 		if want == 0 {
@@ -44,7 +45,7 @@ func (r *restorer) bringBack(ctx context.Context) error {
 			}
 		}
 	}
-	if err := r.exec(ctx, "DELETE FROM tombstone.undoing WHERE by = pg_current_xact_id()"); err != nil {
+	if err := r.exec(ctx, "DELETE FROM tombstone.undoing WHERE by = pg_catalog.pg_current_xact_id()"); err != nil {
 		return err
 	}
 	for _, k := range r.Keys {
@@ -68,7 +69,7 @@ func (r *restorer) mend(ctx context.Context, k *ForeignKey) error {
 JOIN %s p ON %s AND s.was = %s WHERE s.relation = %s AND s.constraint_name = %s`,
 		regclass(k.Parent), k.Parent.only(), r.hasKey(k.Parent, "p.", "r.key"), k.Parent.texts("p.", was), regclass(k.Child), literal(k.Name))
 	there := r.hasKey(k.Child, "c.", "s.key")
-	if err := r.find(ctx, &r.r.Changed, k.Child, fmt.Sprintf(`SELECT format('(%%s)=(%%s)', %s, array_to_string(s.key, ', ', 'null')), %s FROM %s AND NOT EXISTS (SELECT FROM %s c WHERE %s AND s.became = %s)`,
+	if err := r.find(ctx, &r.r.Changed, k.Child, fmt.Sprintf(`SELECT pg_catalog.format('(%%s)=(%%s)', %s, pg_catalog.array_to_string(s.key, ', ', 'null')), %s FROM %s AND NOT EXISTS (SELECT FROM %s c WHERE %s AND s.became = %s)`,
 		literal(strings.Join(r.identity(k.Child), ", ")), literal("its reference "+k.Name+" is not set again: the row has changed or is gone"), cut, k.Child.only(), there, k.Child.texts("c.", k.SetColumns))); err != nil {
 		return err
 	}

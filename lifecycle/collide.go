@@ -17,12 +17,30 @@ func (r *restorer) collisions(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, t := range r.known() {
+		if err := r.strange(ctx, t); err != nil {
+			return err
+		}
+	}
 	for _, k := range r.Keys {
 		if err := r.absentParents(ctx, k); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// strange finds archived rows with a value of a column that their table does not have any more, such as one that was renamed.
+//
+// Without it, the value is lost with the only row that has it.
+func (r *restorer) strange(ctx context.Context, t *Table) error {
+	names := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = literal(c.Name)
+	}
+	return r.find(ctx, &r.r.Collisions, t, fmt.Sprintf(`SELECT %s, format('it has a value of column %%I, which the table does not have any more: add the column again, or take the row from tombstone.archive (id %%s)', v.key, a.id)
+FROM pg_temp.restoring r JOIN tombstone.archive a ON a.id = r.archived, LATERAL jsonb_each_text(a.row) v
+WHERE r.relation = %s AND v.value IS NOT NULL AND v.key <> ALL (ARRAY[%s]::text[])`, r.told(t, "r.key"), regclass(t), strings.Join(names, ", ")))
 }
 
 // told writes the identity of a row, such as (id)=(1), of an array of its values.

@@ -40,7 +40,7 @@ IF FOUND THEN
 	END IF;
 	SELECT x.tableoid, x.ctid INTO leaf, place FROM %[3]s x WHERE %[4]s AND %[2]s FOR UPDATE;
 	IF FOUND THEN
-		PERFORM tombstone.evict(leaf::pg_catalog.regclass, place);
+		PERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));
 	END IF;
 END IF;
 `, x.Name, dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "))
@@ -68,7 +68,7 @@ func (d *Database) register(t *Table, identity []string) Step {
 	for i, name := range identity {
 		list[i] = literal(name)
 	}
-	said := strings.Join([]string{p.Marker, map[bool]string{true: "t", false: "f"}[tells(p)], dead(p, "x."), alive(p), "{" + strings.Join(identity, ",") + "}", t.texts("x.", identity)}, "|")
+	said := strings.Join([]string{p.Marker, map[bool]string{true: "t", false: "f"}[tells(p)], dead(p, "x."), alive(p), array(identity), t.texts("x.", identity)}, "|")
 	return Step{
 		Done:   d.rows[t.OID] == said || len(d.Unseen) > 0,
 		Object: "table " + t.Name.String(), Why: "What undo, restore and purge have to know of the table.",

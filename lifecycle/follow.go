@@ -95,7 +95,7 @@ const aboveReadCommitted = "pg_catalog.current_setting('transaction_isolation') 
 // probe has the server's own keys judge whether the row NEW can go: they see rows that the transaction's snapshot does not have yet, and
 // that nothing else above READ COMMITTED does. A deferrable key is named, since it would wait.
 func probe(deferrable string) string {
-	return "PERFORM tombstone.probe(NEW.tableoid::pg_catalog.regclass, NEW.ctid, " + deferrable + ");\n"
+	return "PERFORM tombstone.probe(NEW.tableoid::pg_catalog.regclass, NEW.ctid, " + deferrable + ", pg_catalog.current_setting('search_path'));\n"
 }
 
 // deferred is the check of a key that may be left to the end of the transaction. It has the key's own name, so that SET CONSTRAINTS

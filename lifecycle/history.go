@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -48,13 +49,24 @@ func History(ctx context.Context, conn *pgx.Conn, f Filter) ([]Deletion, error) 
 	if !there {
 		return nil, ErrUnprepared
 	}
+	var table uint32
+	if f.Table != "" {
+		err := conn.QueryRow(ctx, `SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND ($1 IN (n.nspname || '.' || c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname)) OR $1 IN (c.relname, pg_catalog.quote_ident(c.relname)) AND pg_catalog.pg_table_is_visible(c.oid)) LIMIT 1`, f.Table).Scan(&table)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, fmt.Errorf("there is no table %s in this database", f.Table)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	rows, err := conn.Query(ctx, `
 SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.application_name, ''), COALESCE(d.client, ''),
 	ARRAY(SELECT n.nspname || '.' || r.relname FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY 1),
 	ARRAY(SELECT c.count FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname)
 FROM tombstone.deletions d
-WHERE ($1 = '' OR pg_catalog.to_regclass($1) = ANY (d.tables)) AND d.at >= $2 AND ($3 = '' OR d.role = $3) AND ($4 = '0' OR d.id = $4::xid8)
-ORDER BY d.at DESC, d.id DESC LIMIT $5`, f.Table, f.Since, f.Role, strconv.FormatUint(f.ID, 10), f.limit())
+WHERE ($1::pg_catalog.oid = 0 OR $1::pg_catalog.oid = ANY (d.tables) AND EXISTS (SELECT FROM tombstone.counts(d) c WHERE c.relation = $1::pg_catalog.oid AND c.count > 0)) AND d.at >= $2 AND ($3 = '' OR d.role = $3) AND ($4 = '0' OR d.id = $4::xid8)
+ORDER BY d.at DESC, d.id DESC LIMIT $5`, table, f.Since, f.Role, strconv.FormatUint(f.ID, 10), f.limit())
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,8 @@ func text(value, typ string) string {
 		return fmt.Sprintf("pg_catalog.replace(pg_catalog.to_jsonb(%s) OPERATOR(pg_catalog.#>>) '{}', 'T', ' ')", value)
 	case strings.HasPrefix(typ, "timestamp"):
 		return fmt.Sprintf("(pg_catalog.replace(pg_catalog.to_jsonb(pg_catalog.timezone('UTC', %s)) OPERATOR(pg_catalog.#>>) '{}', 'T', ' ') OPERATOR(pg_catalog.||) '+00')", value)
+	case base == "double precision", base == "real", strings.HasPrefix(typ, "interval"):
+		return fmt.Sprintf("pg_catalog.encode(pg_catalog.%s(%s), 'hex')", map[byte]string{'d': "float8send", 'r': "float4send", 'i': "interval_send"}[typ[0]], value)
 	case base == "bytea":
 		return fmt.Sprintf("('\\x' OPERATOR(pg_catalog.||) pg_catalog.encode(%s, 'hex'))", value)
 	}
@@ -74,6 +76,10 @@ func (d *Database) hasKey(t *Table, alias, key string) string {
 	}
 	list := make([]string, len(x.Columns))
 	for i, name := range x.Columns {
+		if strings.Contains(text("", t.typeOf(name)), "send(") { // what cannot be read back
+			list[i] = fmt.Sprintf("%s OPERATOR(pg_catalog.=) (%s)[%d]", text(alias+ident(name), t.typeOf(name)), key, i+1)
+			continue
+		}
 		list[i] = fmt.Sprintf("%s%s %s (%s)[%d]::%s", alias, ident(name), x.Equal[i], key, i+1, t.typeOf(name))
 	}
 	return strings.Join(list, " AND ")

@@ -102,6 +102,16 @@ func alive(t *policy.Table) string {
 	return "{" + strings.Join(pairs, ", ") + "}"
 }
 
+// array writes names as jsonb prints an array of them.
+func array(names []string) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		quoted, _ := json.Marshal(name)
+		list[i] = string(quoted)
+	}
+	return "[" + strings.Join(list, ", ") + "]"
+}
+
 // tells reports whether the marker of a tombstone tells its deletion: it has the time of the transaction, to the microsecond.
 func tells(t *policy.Table) bool { return t.MarkerType == "timestamp with time zone" }
 

@@ -34,7 +34,7 @@ func part(t *Table, keys []*ForeignKey) *function {
 		if k.OnUpdate == 'c' { // the reference follows
 			condition = "TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND "
 		}
-		fmt.Fprintf(&body, "FOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s%s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place);\nEND LOOP;\n",
+		fmt.Fprintf(&body, "FOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s%s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));\nEND LOOP;\n",
 			k.Child.only(), condition, k.matches("OLD.", "c."), dead(p, "c."))
 	}
 	if body.Len() == 0 {
@@ -80,7 +80,11 @@ func (d *Database) depart(t *Table) *function {
 	RETURN OLD; -- that is for the guard to judge
 END IF;
 `)
-	now := fmt.Sprintf("PERFORM tombstone.deletion(%s);\nd.id := pg_catalog.pg_current_xact_id();\nd.at := pg_catalog.now();\n%s", relations(d.group(t)), d.cuts(t))
+	tables := "'{}'::pg_catalog.regclass[]" // what is in the archive needs no table to be looked into
+	if t.Protected != nil {
+		tables = relations(d.group(t))
+	}
+	now := fmt.Sprintf("PERFORM tombstone.deletion(%s);\nd.id := pg_catalog.pg_current_xact_id();\nd.at := pg_catalog.now();\n%s", tables, d.cuts(t))
 	if p := t.Protected; p != nil {
 		fmt.Fprintf(&body, "IF %s THEN\n%sELSE\n\td := tombstone.deletion_of(%s, %s, %s);\nEND IF;\n", live(p, "OLD."), indent(now),
 			regclass(t), strings.Replace(instant(p), "NEW.", "OLD.", 1), t.texts("OLD.", d.identity(t)))
@@ -92,7 +96,7 @@ SELECT d.id, d.at, %s, tombstone.whole(x.*) FROM %s x WHERE x.tableoid OPERATOR(
 `, regclass(t), t.only())
 	for _, k := range d.Keys {
 		if k.Parent == t && k.OnDelete != 'c' && k.Child.Protected != nil {
-			fmt.Fprintf(&body, "-- %s of %s\nFOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place);\nEND LOOP;\n",
+			fmt.Fprintf(&body, "-- %s of %s\nFOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));\nEND LOOP;\n",
 				k.Name, k.Child.Name, k.Child.only(), k.matches("OLD.", "c."), dead(k.Child.Protected, "c."))
 		}
 	}

@@ -214,7 +214,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 
 	if err != nil || !there || !allowed {
 		return err
 	}
-	rows, err = r.tx.Query(ctx, "SELECT relation::oid, concat_ws('|', marker, tells, dead, alive, key::text[], texts) FROM tombstone.tables")
+	rows, err = r.tx.Query(ctx, "SELECT relation::oid, concat_ws('|', marker, tells, dead, alive, to_jsonb(key::text[]), texts) FROM tombstone.tables")
 	if err != nil {
 		return err
 	}

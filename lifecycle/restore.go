@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tombstone/policy/catalog"
 )
@@ -79,7 +80,7 @@ func Restore(ctx context.Context, conn *pgx.Conn, d *Database, table *Table, whe
 
 // restore collects rows, looks what is in their way, and brings them back.
 func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collect func(context.Context, *restorer) error) (*Restoration, error) {
-	if !d.has("tombstone.evict(leaf regclass, place tid)") {
+	if !d.has("tombstone.evict(leaf regclass, place tid, path text)") {
 		return nil, ErrUnprepared
 	}
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
@@ -88,7 +89,8 @@ func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collec
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	r := &restorer{d, tx, &Restoration{Restored: []Count{}, Collisions: []Collision{}, Changed: []Collision{}}}
-	err = r.exec(ctx, `SET LOCAL search_path = pg_catalog, pg_temp`,
+	err = r.exec(ctx, `CREATE TEMP TABLE restoring_path ON COMMIT DROP AS SELECT pg_catalog.current_setting('search_path') AS path`,
+		`SET LOCAL search_path = pg_catalog, pg_temp`,
 		`CREATE TEMP TABLE restoring (relation oid NOT NULL, leaf oid, place tid, archived bigint, key text[] NOT NULL, deletion xid8, at timestamptz) ON COMMIT DROP`)
 	if err != nil {
 		return nil, err
@@ -107,8 +109,19 @@ func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collec
 		}
 		return nil, &CollisionError{r.r.Collisions}
 	}
-	if err := r.bringBack(ctx); err != nil || dry {
-		return r.r, err
+	if err := r.bringBack(ctx); err != nil {
+		// Keys of expressions and exclusion constraints are the server's to judge.
+		var e *pgconn.PgError
+		if !errors.As(err, &e) || !slices.Contains([]string{"23505", "23P01", "23503", "23514", "23502"}, e.Code) {
+			return nil, err
+		}
+		r.r.Collisions = append(r.r.Collisions, Collision{Table: e.SchemaName + "." + e.TableName, Key: e.ConstraintName, Why: e.Message + ". " + e.Detail})
+		if !dry {
+			return nil, &CollisionError{r.r.Collisions}
+		}
+	}
+	if dry {
+		return r.r, nil
 	}
 	return r.r, tx.Commit(ctx)
 }

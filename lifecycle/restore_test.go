@@ -10,6 +10,10 @@ import (
 // What is restored is what one deletion took; what is in the way is told, all of it, and then nothing happens.
 func TestRestore(t *testing.T) {
 	_, soft := twins(t, "restored", actions+natural+`ALTER TABLE tree ADD code int UNIQUE; UPDATE tree SET code = id;
+CREATE TABLE ren (id int PRIMARY KEY, old text, deleted_at timestamptz); INSERT INTO ren VALUES (1, 'x');
+CREATE TABLE logged (t text); CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO logged VALUES (TG_OP); RETURN coalesce(new, old); END $$;
+CREATE TRIGGER aud BEFORE INSERT OR UPDATE OR DELETE ON ren FOR EACH ROW EXECUTE FUNCTION audit();
+CREATE TABLE shifts (id int PRIMARY KEY, during int4range, deleted_at timestamptz, EXCLUDE USING gist (during WITH &&)); INSERT INTO shifts VALUES (1, '[1,5)');
 CREATE TABLE docs (code text PRIMARY KEY, doc jsonb, deleted_at timestamptz); INSERT INTO docs VALUES ('de', '{"a": 1}');
 CREATE TABLE days (day date PRIMARY KEY, note text, deleted_at timestamptz); INSERT INTO days VALUES ('2026-01-02', 'x');`)
 	one := func(sql string) string { return strings.TrimSuffix(soft.do(t, sql), "1;") }
@@ -46,6 +50,9 @@ CREATE TABLE days (day date PRIMARY KEY, note text, deleted_at timestamptz); INS
 		{"DELETE FROM countries WHERE code = 'de'", "countries", "code = 'de' AND name = 'Germany'", "[{public.cities 2} {public.countries 1}] 0 [] []", "SELECT name FROM countries WHERE code = 'de'", "[Germany]\n"},
 		{"", "countries", "name = 'Neuland'", "[public.countries (code)=(de): (code) is taken by the row (code)=(de)]", "", ""},
 		{"DELETE FROM countries WHERE code = 'de'", "countries", "true", "[{public.cities 2} {public.countries 1}] 0 [] []", "SELECT name FROM countries WHERE code = 'de'", "[Germany]\n"},
+		{"DELETE FROM shifts; INSERT INTO shifts VALUES (2, '[2,3)')", "shifts", "id = 1", "[public.shifts shifts_during_excl: conflicting key value violates exclusion constraint", "", ""},
+		{"DELETE FROM ren; INSERT INTO ren VALUES (1, 'y'); DELETE FROM ren", "ren", "old = 'x'", "[{public.ren 1}] 0 [] []", "SELECT old FROM ren", "[x]\n"},
+		{"DELETE FROM ren; INSERT INTO ren VALUES (1, 'z'); DELETE FROM ren; ALTER TABLE ren RENAME old TO fresh", "ren", "fresh IS NULL", "[public.ren (id)=(1): it has a value of column old, which the table does not have any more", "SELECT count(*) FROM tombstone.archive WHERE relation = 'ren'::regclass", "[2]\n"},
 		{"DELETE FROM docs; INSERT INTO docs VALUES ('de', NULL); DELETE FROM docs", "docs", "doc ->> 'a' = '1'", "[{public.docs 1}] 0 [] []", "SELECT doc ->> 'a' FROM docs", "[1]\n"},
 		{"DELETE FROM days", "days", "day = '2026-01-02'", "[{public.days 1}] 0 [] []", "SELECT note FROM days", "[x]\n"},
 		{"DELETE FROM days; INSERT INTO days VALUES ('2026-01-02', 'y'); DELETE FROM days", "days", "note = 'x'", "[{public.days 1}] 0 [] []", "SELECT note FROM days", "[x]\n"},

@@ -37,7 +37,7 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 			}
 			fmt.Fprintf(&body, "-- %s of %s\nUPDATE %s c SET %s\nWHERE %s AND %s AND %s;\n", k.Name, k.Child.Name, k.Child.only(), revive(c), k.matches("NEW.", "c."), dead(c, "c."), same)
 		case k.OnDelete == 'c':
-			fmt.Fprintf(&body, "-- %s of %s\nPERFORM tombstone.unarchive(ARRAY(%s));\n", k.Name, k.Child.Name,
+			fmt.Fprintf(&body, "-- %s of %s\nPERFORM tombstone.unarchive(ARRAY(%s), pg_catalog.current_setting('search_path'));\n", k.Name, k.Child.Name,
 				archivedUnder(k, keys, func(column string) string { return "NEW." + ident(column) + "::pg_catalog.text" }, "", nil))
 		case k.OnDelete == 'n', k.OnDelete == 'd':
 			set := make([]string, len(k.SetColumns))

@@ -302,6 +302,34 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// What prepare has made is not missing, whatever names and markers there are.
+func TestPreparedIsPrepared(t *testing.T) {
+	conn := database(t, "odd")
+	if _, err := conn.Exec(within(t), `CREATE SCHEMA "My Schema"; CREATE TABLE "My Schema"."Odd ""Tab.le'" ("a b" int, "b,c" int, "NULL" int NOT NULL UNIQUE, PRIMARY KEY ("a b", "b,c"));
+CREATE TABLE numbers (id int PRIMARY KEY, u text UNIQUE, v text, gone_at bigint); CREATE UNIQUE INDEX ON numbers (v) WHERE v <> ''; CREATE TABLE ends (id int PRIMARY KEY, u text UNIQUE, ends timestamptz DEFAULT 'infinity')`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		d, err := Read(within(t), conn, policyOf(t, `tables: [{name: '"My Schema"."Odd ""Tab.le''"'}, {name: public.numbers, marker: gone_at}, {name: public.ends, marker: ends}]`+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Prepare(d).Missing().Apply(within(t), conn, &bytes.Buffer{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Read(within(t), conn, policyOf(t, `tables: [{name: '"My Schema"."Odd ""Tab.le''"'}, {name: public.numbers, marker: gone_at}, {name: public.ends, marker: ends}]`+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Protected()) != 3 {
+		t.Errorf("%d tables", len(d.Protected()))
+	}
+	for _, step := range Prepare(d).Missing() {
+		t.Errorf("missing: %s: %s\n%s", step.Object, step.Why, step.SQL)
+	}
+}
+
 // What goes with a row of an unprotected table that goes with a deletion is kept, too, and comes back either way. A key whose marker does not tell its
 // deletion is used again, and each deletion has its own row.
 func TestFarAway(t *testing.T) {

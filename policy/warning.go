@@ -57,8 +57,11 @@ func (s *Set) Warnings() []Warning {
 
 // Unfollowed lists the foreign keys that point at protected tables: rows that
 // refer to a buried row stay as they are, since nothing is deleted that ON
-// DELETE could act on.
+// DELETE could act on. In a database that is prepared there are none.
 func (s *Set) Unfollowed() map[string][]catalog.Name {
+	if s.catalog.Prepared {
+		return nil
+	}
 	keys := map[string][]catalog.Name{}
 	for _, t := range s.tables {
 		if len(t.ReferencedBy) > 0 {

@@ -22,8 +22,17 @@ func liveOnly(t *policy.Table, where string) string {
 		means = []string{"NOT " + column, column + " = false", column + " IS FALSE", column + " IS NOT TRUE"}
 	case policy.Zero:
 		means = []string{column + " = 0", column + " = '0'::bigint"}
+		if t.Live.Nullable {
+			means = append(means, "("+column+" = 0) OR ("+column+" IS NULL)", "("+column+" = '0'::bigint) OR ("+column+" IS NULL)")
+		}
 	case policy.Infinity:
 		means = []string{column + " = 'infinity'::" + t.MarkerType}
+		if t.Live.Nullable {
+			means = append(means, "("+column+" = 'infinity'::"+t.MarkerType+") OR ("+column+" IS NULL)")
+		}
+	}
+	if whole := bare(where); slices.Contains(means, whole) {
+		return whole
 	}
 	for _, part := range conjuncts(where) {
 		if slices.Contains(means, part) {

@@ -46,6 +46,9 @@ again or a row that one of them refers to is deleted. Nothing that was deleted b
 			}
 		}
 		r, err := lifecycle.Restore(ctx, conn, d, table, condition, *dry)
+		if err == nil && len(r.Restored) == 0 {
+			err = fmt.Errorf("no deleted row of %s is meant", table.Name)
+		}
 		return restored(s, r, err, *dry, *asJSON, nil)
 	})
 }
@@ -73,7 +76,7 @@ refers to stays deleted.`)
 // parseID reads the number of a deletion.
 func parseID(s stdio, command, text string) (uint64, error) {
 	id, err := strconv.ParseUint(text, 10, 63)
-	if err != nil {
+	if err != nil || id == 0 {
 		fmt.Fprintf(s.err, "tombstone %s: %q is no number of a deletion; tombstone history lists them\n", command, text)
 		return 0, errUsage
 	}

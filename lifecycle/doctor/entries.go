@@ -122,7 +122,7 @@ func (p *patient) roles(ctx context.Context) error {
 		names []string
 	}{{"roles.see", p.config.Roles.See}, {"roles.restore", p.config.Roles.Restore}, {"roles.purge", p.config.Roles.Purge}} {
 		for _, name := range list.names {
-			if !there[name] {
+			if !there[name] && name != "public" {
 				p.find(Finding{
 					Severity: Warning, Check: "unknown-role", Object: "role " + name,
 					Why:    "The policy lists it in " + list.field + ", and the server has no such role.",

@@ -228,8 +228,8 @@ END
 $$;
 
 -- evict moves a tombstone to the archive, because its key is used again, and with it the tombstones that refer to it. They go in one
--- statement: foreign keys are looked at when all are gone, and find nothing to follow.
-CREATE OR REPLACE FUNCTION tombstone.evict(leaf regclass, place tid) RETURNS void
+-- statement: foreign keys are looked at when all are gone, and find nothing to follow. path is the session's, for triggers that others have made.
+CREATE OR REPLACE FUNCTION tombstone.evict(leaf regclass, place tid, path text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	leaves regclass[];
@@ -271,17 +271,18 @@ BEGIN
 				HINT = 'Delete and insert in statements of their own, or run tombstone prepare as a superuser.';
 		END;
 	END IF;
+	PERFORM set_config('search_path', path, true); -- until the end of this function
 	EXECUTE command USING leaves, places;
 	IF held THEN
-		PERFORM set_config('session_replication_role', role, true);
+		PERFORM pg_catalog.set_config('session_replication_role', role, true);
 	END IF;
-	PERFORM set_config('tombstone.delete', coalesce(before, ''), true);
+	PERFORM pg_catalog.set_config('tombstone.delete', COALESCE(before, ''), true);
 END
 $$;
 
 -- probe has the server's own foreign keys judge whether a tombstone could go: they see rows that have come since the transaction's snapshot
 -- was taken. Nothing of it stays.
-CREATE OR REPLACE FUNCTION tombstone.probe(leaf regclass, place tid, waits text) RETURNS void
+CREATE OR REPLACE FUNCTION tombstone.probe(leaf regclass, place tid, waits text, path text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	leaves regclass[];
@@ -299,6 +300,7 @@ BEGIN
 		l::oid, l, l), ', ') || ' SELECT' INTO command FROM (SELECT DISTINCT l FROM unnest(leaves) AS l) AS u;
 	BEGIN
 		PERFORM set_config('tombstone.delete', 'purge', true);
+		PERFORM set_config('search_path', path, true);
 		EXECUTE command USING leaves, places;
 		IF waits IS NOT NULL THEN
 			EXECUTE 'SET CONSTRAINTS ' || waits || ' IMMEDIATE';
@@ -321,11 +323,12 @@ $$;
 CREATE TABLE IF NOT EXISTS tombstone.undoing (by xid8 PRIMARY KEY);
 
 -- unarchive puts rows back that were moved to the archive, live, and all in one statement: they may refer to each other.
-CREATE OR REPLACE FUNCTION tombstone.unarchive(ids bigint[]) RETURNS void
+CREATE OR REPLACE FUNCTION tombstone.unarchive(ids bigint[], path text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET timezone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
 	shape record;
+	strange text;
 	parts text[] := '{}';
 BEGIN
 	FOR shape IN -- rows of one table may be from before and after a change of its columns
@@ -333,6 +336,14 @@ BEGIN
 			coalesce((SELECT t.alive FROM tombstone.tables t WHERE t.relation = a.relation), '{}') AS alive
 		FROM tombstone.archive a WHERE a.id = ANY (ids)
 	LOOP
+		FOR strange IN SELECT k FROM unnest(shape.keys) AS k WHERE NOT EXISTS (
+			SELECT FROM pg_attribute c WHERE c.attrelid = shape.relation AND c.attnum > 0 AND NOT c.attisdropped AND c.attname = k)
+		LOOP
+			IF EXISTS (SELECT FROM tombstone.archive a WHERE a.id = ANY (ids) AND a.relation = shape.relation AND a.row ->> strange IS NOT NULL) THEN
+				RAISE undefined_column USING MESSAGE = format('an archived row of %s has a value of column "%s", which the table does not have any more', shape.relation, strange),
+					HINT = 'Add the column again, or take the row from tombstone.archive.';
+			END IF;
+		END LOOP;
 		parts := parts || (
 			SELECT format('i%s AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM tombstone.archive a'
 				' WHERE a.id = ANY ($1) AND a.relation = %L::regclass AND ARRAY(SELECT jsonb_object_keys(a.row) ORDER BY 1) = %L)',
@@ -343,6 +354,7 @@ BEGIN
 			WHERE c.attrelid = shape.relation AND c.attnum > 0 AND NOT c.attisdropped AND c.attgenerated = '' AND c.attname = ANY (shape.keys));
 	END LOOP;
 	IF parts <> '{}' THEN
+		PERFORM set_config('search_path', path, true); -- for triggers that others have made
 		EXECUTE 'WITH ' || array_to_string(parts, ', ') || ' DELETE FROM tombstone.archive a WHERE a.id = ANY ($1)' USING ids;
 	END IF;
 END

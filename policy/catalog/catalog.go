@@ -6,6 +6,7 @@ import "fmt"
 // them. It never changes once built.
 type Catalog struct {
 	Database  string
+	Prepared  bool // it has what tombstone prepare makes, at least in part
 	Relations []Relation
 
 	byName map[Name]*Relation

@@ -41,7 +41,7 @@ func Query(markers []string) string {
 }
 
 const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
-	`'database', pg_catalog.current_database(), ` +
+	`'database', pg_catalog.current_database(), 'prepared', pg_catalog.to_regclass('tombstone.deletions') IS NOT NULL, ` +
 	`'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
 	`'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, ` +
 	`'columns', CASE WHEN marked.marked THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), ` +
@@ -101,6 +101,7 @@ const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` 
 func Decode(field []byte) (*Catalog, error) {
 	var answer struct {
 		Database  string `json:"database"`
+		Prepared  bool   `json:"prepared"`
 		Relations []struct {
 			OID          uint32   `json:"oid"`
 			Schema       string   `json:"schema"`
@@ -137,7 +138,12 @@ func Decode(field []byte) (*Catalog, error) {
 			relations[i].Uniques = append(relations[i].Uniques, Unique(u))
 		}
 	}
-	return New(answer.Database, relations)
+	c, err := New(answer.Database, relations)
+	if err != nil {
+		return nil, err
+	}
+	c.Prepared = answer.Prepared
+	return c, nil
 }
 
 // column and unique decode the arrays that Query sends for them: names as keys
