@@ -11,7 +11,7 @@ import (
 // Without it, a natural key cannot be used again once its row is deleted (23505).
 func evict(t *Table, indexes []*Index) *function {
 	f := &function{
-		name: named(t.Schema, t.Relation, "evict"), result: "NEW",
+		name: dotted(t.Schema, t.Relation, "evict"), result: "NEW",
 		about: "Before a row of " + t.Name.String() + " is written: a deleted row that holds its key moves to the archive.",
 	}
 	var columns []string

@@ -13,7 +13,7 @@ import (
 // flush has it called level by level at the end of the statement.
 func (d *Database) follow(t *Table) []*function {
 	f := &function{
-		name: named(t.Schema, t.Relation, "follow"), result: "NULL",
+		name: dotted(t.Schema, t.Relation, "follow"), result: "NULL",
 		about: "After a row of " + t.Name.String() + " is deleted: does what foreign keys to it say ON DELETE.",
 	}
 	var body strings.Builder
@@ -46,10 +46,10 @@ END IF;
 	flush.statement = t.Kind != 'p' // a statement that names a partition has no statement trigger of the whole
 	return []*function{f,
 		{
-			name: named(t.Schema, t.Relation, "probe"), result: "NULL", body: probe("NULL"), triggers: []trigger{seen},
+			name: dotted(t.Schema, t.Relation, "probe"), result: "NULL", body: probe("NULL"), triggers: []trigger{seen},
 			about: "After a row of " + t.Name.String() + " is deleted above READ COMMITTED: sees what has come to refer to it since.",
 		}, {
-			name: named(t.Schema, t.Relation, "flush"), result: "NULL", triggers: []trigger{flush},
+			name: dotted(t.Schema, t.Relation, "flush"), result: "NULL", triggers: []trigger{flush},
 			about: "After a statement that deletes rows of " + t.Name.String() + ": has foreign keys followed, level by level.",
 			body: fmt.Sprintf(`PERFORM pg_catalog.set_config('tombstone.flushing', 'on', true);
 LOOP
@@ -103,14 +103,14 @@ func probe(deferrable string) string {
 func (k *ForeignKey) deferred() *function {
 	name := k.Name
 	if k.taken {
-		name = named("tombstone", k.Name, "restrict")
+		name = named("tombstone.restrict", k.Name)
 	}
 	where := k.matches("OLD.", "c.")
 	if k.Child.Protected != nil {
 		where += " AND " + live(k.Child.Protected, "c.")
 	}
 	return &function{
-		name: named(k.Child.Schema, k.Child.Relation, k.Name, "restrict"), result: "NULL",
+		name: dotted(k.Child.Schema, k.Child.Relation, k.Name, "restrict"), result: "NULL",
 		body:     k.check(where) + "IF " + aboveReadCommitted + " THEN\n" + indent(probe(literal(ident(k.Child.Schema)+"."+ident(k.Name)))) + "END IF;\n",
 		about:    fmt.Sprintf("After a row of %s is deleted: no row of %s may refer to it (%s).", k.Parent.Name, k.Child.Name, k.Name),
 		triggers: []trigger{{name, k.Parent, "AFTER UPDATE OF " + ident(k.Parent.Protected.Marker), burying(k.Parent), k.deferrable(), false}},

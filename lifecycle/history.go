@@ -40,14 +40,21 @@ type Filter struct {
 // ErrUnprepared is a database in which deletions are not written down.
 var ErrUnprepared = errors.New("deletions are not recorded in this database; tombstone prepare makes what is needed")
 
+// ErrRemoved is a database that has its record of deletions, and not what reads it.
+var ErrRemoved = errors.New("the record of deletions is there, but tombstone prepare --remove has taken out what reads it; tombstone prepare --apply puts that back")
+
 // History lists deletions, the newest first.
 func History(ctx context.Context, conn *pgx.Conn, f Filter) ([]Deletion, error) {
-	var there bool
-	if err := conn.QueryRow(ctx, "SELECT pg_catalog.to_regclass('tombstone.deletions') IS NOT NULL").Scan(&there); err != nil {
+	var there, readable bool
+	if err := conn.QueryRow(ctx, `SELECT pg_catalog.to_regclass('tombstone.deletions') IS NOT NULL,
+EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'tombstone' AND p.proname = 'counts')`).Scan(&there, &readable); err != nil {
 		return nil, err
 	}
-	if !there {
+	switch {
+	case !there:
 		return nil, ErrUnprepared
+	case !readable:
+		return nil, ErrRemoved
 	}
 	var table uint32
 	if f.Table != "" {

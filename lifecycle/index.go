@@ -70,9 +70,9 @@ func (t *Table) index(name, definition string, done bool, why string) Step {
 
 // dropInvalid drops what a build that was cut short has left.
 func (t *Table) dropInvalid(name string) string {
-	return fmt.Sprintf(`DO $tombstone$ BEGIN -- what a build that was cut short has left
+	return "DO " + dollars(fmt.Sprintf(` BEGIN -- what a build that was cut short has left
 	IF EXISTS (SELECT FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass(%[1]s) AND NOT indisvalid) THEN
 		DROP INDEX %[2]s.%[3]s;
 	END IF;
-END $tombstone$`, literal(ident(t.Schema)+"."+ident(name)), ident(t.Schema), ident(name))
+END `, literal(ident(t.Schema)+"."+ident(name)), ident(t.Schema), ident(name)))
 }

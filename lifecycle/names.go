@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -54,9 +55,21 @@ func literal(s string) string {
 // maxName is the length of the longest name, in bytes: NAMEDATALEN - 1 of a server as it is usually built.
 const maxName = 63
 
-// named joins parts to the name of a thing of ours. One that is too long ends in a hash of the whole.
-func named(parts ...string) string {
-	name := strings.Join(parts, "_")
+// named joins parts to the name of a thing of ours that is a table's. One that is too long ends in a hash of the whole.
+func named(parts ...string) string { return short(strings.Join(parts, "_")) }
+
+// dotted joins parts to the name of a function, so that no others give the same.
+//
+// Without the dots, app.user_roles and app_user.roles share theirs, and what is prepared last is called for both.
+func dotted(parts ...string) string {
+	list := make([]string, len(parts))
+	for i, p := range parts {
+		list[i] = strings.ReplaceAll(p, ".", "..")
+	}
+	return short(strings.Join(list, "."))
+}
+
+func short(name string) string {
 	if len(name) <= maxName {
 		return name
 	}
@@ -67,4 +80,13 @@ func named(parts ...string) string {
 		cut--
 	}
 	return name[:cut] + end
+}
+
+// dollars quotes a body of code. Names in it may have been chosen to end it early.
+func dollars(body string) string {
+	tag := "$tombstone$"
+	for i := 1; strings.Contains(body, tag); i++ {
+		tag = fmt.Sprintf("$tombstone%d$", i)
+	}
+	return tag + body + tag
 }

@@ -12,7 +12,7 @@ import (
 // Without it, NO ACTION refuses for the sake of rows that nobody sees.
 func part(t *Table, keys []*ForeignKey) *function {
 	f := &function{
-		name: named(t.Schema, t.Relation, "part"), result: "COALESCE(NEW, OLD)", declare: "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
+		name: dotted(t.Schema, t.Relation, "part"), result: "COALESCE(NEW, OLD)", declare: "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
 		about: "Before a key in " + t.Name.String() + " changes, or is gone: deleted rows that refer to it move to the archive.",
 	}
 	var body strings.Builder
@@ -71,7 +71,7 @@ func (d *Database) departs(t *Table) bool {
 // Without it, rows that ON DELETE CASCADE takes along with a deletion are lost.
 func (d *Database) depart(t *Table) *function {
 	f := &function{
-		name: named(t.Schema, t.Relation, "depart"), result: "OLD", declare: "d tombstone.deletions;\nleaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
+		name: dotted(t.Schema, t.Relation, "depart"), result: "OLD", declare: "d tombstone.deletions;\nleaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
 		about: "Before a row of " + t.Name.String() + " goes by ON DELETE CASCADE: the row moves to the archive.",
 	}
 	var body strings.Builder

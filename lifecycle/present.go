@@ -28,13 +28,13 @@ func (k *ForeignKey) present() []*function {
 			k.Child.only())
 	}
 	insert := &function{
-		name: named(k.Child.Schema, k.Child.Relation, k.Name, "inserted"), result: "NULL",
+		name: dotted(k.Child.Schema, k.Child.Relation, k.Name, "inserted"), result: "NULL",
 		about:    fmt.Sprintf("After a row of %s is inserted: %s", k.Child.Name, about),
 		body:     current + "PERFORM FROM " + parent + k.share() + ";\nIF NOT FOUND THEN\n" + indent(k.absent()) + "END IF;\n",
 		triggers: []trigger{{named("tombstone", k.Name), k.Child, "AFTER INSERT", condition, k.deferrable(), false}},
 	}
 	update := &function{
-		name: named(k.Child.Schema, k.Child.Relation, k.Name, "present"), result: "NULL",
+		name: dotted(k.Child.Schema, k.Child.Relation, k.Name, "present"), result: "NULL",
 		about: fmt.Sprintf("After a row of %s is written: %s", k.Child.Name, about),
 		body: current + fmt.Sprintf(`IF %s%s THEN
 	RETURN NULL; -- it is the reference that it was
@@ -43,7 +43,7 @@ PERFORM FROM %s FOR KEY SHARE OF p;
 IF NOT FOUND THEN
 %sEND IF;
 `, strings.Join(changed, " AND "), revived, parent, indent(k.absent())),
-		triggers: []trigger{{named("tombstone", k.Name, "update"), k.Child, "AFTER UPDATE OF " + idents("", k.Columns) + marker, condition, k.deferrable(), false}},
+		triggers: []trigger{{named("tombstone.update", k.Name), k.Child, "AFTER UPDATE OF " + idents("", k.Columns) + marker, condition, k.deferrable(), false}},
 	}
 	return []*function{insert, update}
 }

@@ -81,6 +81,9 @@ func Restore(ctx context.Context, conn *pgx.Conn, d *Database, table *Table, whe
 // restore collects rows, looks what is in their way, and brings them back.
 func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collect func(context.Context, *restorer) error) (*Restoration, error) {
 	if !d.has("tombstone.evict(leaf regclass, place tid, path text)") {
+		if d.house != "" {
+			return nil, ErrRemoved
+		}
 		return nil, ErrUnprepared
 	}
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})

@@ -10,7 +10,7 @@ import (
 // was deleted before or after.
 func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *function {
 	f := &function{
-		name: named(t.Schema, t.Relation, "revive"), result: "NULL", declare: "d tombstone.deletions;\n",
+		name: dotted(t.Schema, t.Relation, "revive"), result: "NULL", declare: "d tombstone.deletions;\n",
 		about: "After a row of " + t.Name.String() + " is restored: restores what the same deletion took with it.",
 	}
 	p := t.Protected

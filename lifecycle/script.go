@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // Step is one thing that the database needs, and the SQL that makes it. The SQL of a step may be run again and changes nothing then.
@@ -37,7 +38,8 @@ func (s Script) Write(w io.Writer) error {
 	for _, step := range s {
 		if step.Object != object {
 			object = step.Object
-			fmt.Fprintf(&b, "\n-- ---- %s\n", object)
+			// A name may have a new line in it, and SQL behind that.
+			fmt.Fprintf(&b, "\n-- ---- %s\n", strings.Join(strings.Fields(strings.Map(printable, object)), " "))
 		}
 		fmt.Fprintf(&b, "\n%s", comment(step.Why))
 		if !step.Alone && len(step.SQL) > 1 {
@@ -57,7 +59,7 @@ func (s Script) Write(w io.Writer) error {
 // comment writes a text as SQL comments of at most 100 characters a line.
 func comment(text string) string {
 	var b strings.Builder
-	for _, paragraph := range strings.Split(text, "\n") {
+	for _, paragraph := range strings.Split(strings.Map(printable, text), "\n") {
 		line := "--"
 		for _, word := range strings.Fields(paragraph) {
 			if len(line)+1+len(word) > 100 && line != "--" {
@@ -69,4 +71,12 @@ func comment(text string) string {
 		b.WriteString(line + "\n")
 	}
 	return b.String()
+}
+
+// printable takes out what ends a line for somebody, and what a terminal acts on.
+func printable(r rune) rune {
+	if r == '\n' || unicode.IsPrint(r) {
+		return r
+	}
+	return ' '
 }

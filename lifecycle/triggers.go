@@ -36,8 +36,8 @@ func (f *function) sql() []string {
 	if f.declare != "" {
 		declare = "DECLARE\n" + indent(f.declare)
 	}
-	list := []string{fmt.Sprintf("CREATE OR REPLACE FUNCTION %s.%s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $tombstone$\n%sBEGIN\n%s\tRETURN %s;\nEND\n$tombstone$",
-		house, ident(f.name), declare, indent(f.body), f.result)}
+	list := []string{fmt.Sprintf("CREATE OR REPLACE FUNCTION %s.%s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS %s",
+		house, ident(f.name), dollars(fmt.Sprintf("\n%sBEGIN\n%s\tRETURN %s;\nEND\n", declare, indent(f.body), f.result)))}
 	list = append(list, fmt.Sprintf("COMMENT ON FUNCTION %s.%s() IS %s", house, ident(f.name), literal(f.comment())))
 	for _, t := range f.triggers {
 		list = append(list, fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(t.name), full(t.table.Name)))
@@ -99,7 +99,7 @@ func burying(t *Table) string {
 // those who hold a key, nor they for it.
 func (d *Database) record(t *Table) *function {
 	f := &function{
-		name: named(t.Schema, t.Relation, "note"), result: "NEW",
+		name: dotted(t.Schema, t.Relation, "note"), result: "NEW",
 		about: "Before a row of " + t.Name.String() + " is deleted: notes the deletion, and locks the row as a DELETE does.",
 	}
 	group := d.group(t)

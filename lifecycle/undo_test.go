@@ -408,3 +408,39 @@ CREATE TABLE nokey (k int NOT NULL UNIQUE, a int REFERENCES a ON DELETE SET NULL
 		t.Error(got, soft.do(t, "SELECT a FROM nokey"))
 	}
 }
+
+// Names that were chosen to be taken for others, or for SQL, are names.
+func TestNamesAreNames(t *testing.T) {
+	conn := &twin{Conn: database(t, "names")}
+	conn.raw(t, `CREATE ROLE evil; CREATE SCHEMA a_b; CREATE SCHEMA a; CREATE TABLE a_b.c (id int PRIMARY KEY, v text, deleted_at timestamptz); CREATE TABLE a.b_c (k text PRIMARY KEY, deleted_at timestamptz);
+CREATE TABLE "n
+ALTER ROLE evil SUPERUSER;
+--" (id int PRIMARY KEY, deleted_at timestamptz);
+CREATE TABLE "a$tombstone$;ALTER ROLE evil SUPERUSER;--" (id int PRIMARY KEY, u int UNIQUE, deleted_at timestamptz)`)
+	d := conn.database(t)
+	if len(d.Protected()) != 4 {
+		t.Fatalf("%d tables", len(d.Protected()))
+	}
+	var script bytes.Buffer
+	if err := Prepare(d).Write(&script); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Psql(within(t), "names", script.String()); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range Prepare(conn.database(t)).Missing() {
+		t.Errorf("missing: %s: %s", step.Object, step.Why)
+	}
+	if got := conn.do(t, "SELECT rolsuper FROM pg_roles WHERE rolname = 'evil'"); got != "[f]\n1;" {
+		t.Error(got)
+	}
+	for _, sql := range []string{"INSERT INTO a.b_c VALUES ('x')", "INSERT INTO a_b.c VALUES (1)", "UPDATE a.b_c SET deleted_at = now()", "UPDATE a_b.c SET deleted_at = now()"} {
+		if got := conn.raw(t, sql); got != "" {
+			t.Errorf("%s: %s", sql, got)
+		}
+	}
+	list, err := History(within(t), conn.Conn, Filter{})
+	if err != nil || len(list) != 2 || fmt.Sprint(list[0].Tables, list[1].Tables) != "[{a_b.c 1}] [{a.b_c 1}]" {
+		t.Errorf("%+v %v", list, err)
+	}
+}

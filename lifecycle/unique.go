@@ -50,7 +50,7 @@ func (x *Index) partial() Step {
 	step.SQL = []string{
 		x.Table.dropInvalid(fresh),
 		fmt.Sprintf("CREATE UNIQUE INDEX %sIF NOT EXISTS %s ON %s WHERE %s", concurrently, ident(fresh), definition, condition),
-		fmt.Sprintf(`DO $tombstone$ BEGIN -- under the name of the one that it replaces
+		"DO " + dollars(fmt.Sprintf(` BEGIN -- under the name of the one that it replaces
 	IF EXISTS (SELECT FROM pg_catalog.pg_index a, pg_catalog.pg_index b WHERE a.indexrelid = %[1]s AND b.indexrelid = %[2]s
 			AND pg_catalog.pg_get_expr(a.indpred, a.indrelid) IS NOT DISTINCT FROM pg_catalog.pg_get_expr(b.indpred, b.indrelid)) THEN
 		DROP INDEX %[3]s.%[4]s;
@@ -58,7 +58,7 @@ func (x *Index) partial() Step {
 		%[5]s;
 		ALTER INDEX %[3]s.%[4]s RENAME TO %[6]s;
 	END IF;
-END $tombstone$`, qualified(x.Name), qualified(fresh), ident(x.Table.Schema), ident(fresh), drop, ident(x.Name)),
+END `, qualified(x.Name), qualified(fresh), ident(x.Table.Schema), ident(fresh), drop, ident(x.Name))),
 	}
 	return step
 }

@@ -275,7 +275,7 @@ var refusals = []refusal{
 		rule: "prepared", statement: "a prepared statement whose names have come to mean other tables",
 		why:  "It was edited for the tables that they meant when it was prepared.",
 		code: "0A000", message: "cached plan must not change result type",
-		hint: "The statement was prepared when its names stood for other tables. Prepare it again.",
+		hint: "The statement was prepared when its names stood for other tables, or under other settings. Prepare it again.",
 	},
 	{
 		rule: "internal", statement: "none that is known",
