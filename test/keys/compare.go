@@ -101,6 +101,11 @@ func (d *Difference) key() string {
 	return d.Stage + "; " + d.Kind + "; " + d.Class
 }
 
+// broken reports whether a session was lost with it.
+func (d *Difference) broken() bool {
+	return slices.ContainsFunc(slices.Concat(d.Hard, d.Soft), func(l string) bool { return strings.HasPrefix(l, "BROKEN") })
+}
+
 // differ compares two answers; nil: a client cannot tell them apart.
 func differ(hard, soft *Answer) *Difference {
 	h, s := hard.text(), soft.text()

@@ -12,6 +12,7 @@ type writer struct {
 	g    *Graph
 	rows map[*Table][]row // that the tables begin with
 	note int
+	save bool // there is a savepoint, most likely
 }
 
 // row is the value of each column, as SQL.
@@ -44,15 +45,24 @@ func NewScript(seed uint64, n int, g *Graph, plan *Plan) *Script {
 func (w *writer) next(open, end bool) (s *Step, still bool) {
 	switch {
 	case !open && w.chance(25):
+		w.save = false
 		return step("begin", must("BEGIN"), may(pick(w.Rand, "", "", " ISOLATION LEVEL REPEATABLE READ", " ISOLATION LEVEL SERIALIZABLE"))), true
 	case open && (end || w.chance(12)):
 		return step("commit", must("COMMIT")), false
 	case open && w.chance(6):
 		return step("rollback", must("ROLLBACK")), false
 	case open && w.chance(24):
-		return pick(w.Rand,
-			step("savepoint", must("SAVEPOINT s")), step("savepoint", must("SAVEPOINT s")), step("rollback to", must("ROLLBACK TO s")),
-			step("release", must("RELEASE s")), w.constraints(), w.constraints()), true
+		switch {
+		case w.chance(35):
+			return w.constraints(), true
+		case !w.save || w.chance(25):
+			w.save = true
+			return step("savepoint", must("SAVEPOINT s")), true
+		case w.chance(65):
+			return step("rollback to", must("ROLLBACK TO s")), true
+		}
+		w.save = w.chance(3)
+		return step("release", must("RELEASE s")), true
 	}
 	return w.statement(), open
 }
@@ -175,7 +185,7 @@ func (w *writer) values(t *Table) row {
 		v[c.Name] = w.value(c)
 	}
 	for _, k := range w.g.from(t) {
-		if w.chance(70) && len(w.rows[k.Parent]) > 0 {
+		if w.chance(85) && len(w.rows[k.Parent]) > 0 {
 			parent := pick(w.Rand, w.rows[k.Parent]...)
 			for i, name := range k.Columns {
 				if strings.HasPrefix(name, "r") || w.chance(50) {

@@ -12,6 +12,7 @@ type Outcome struct {
 	Refused    map[string]int // by the proxy, and so not compared
 	Forgiven   map[string]int // differences that are none, see known.go
 	Errors     map[string]int // SQLSTATEs that both sides agreed on
+	Waited     int            // statements that waited for another session, on both sides
 	Undone     int
 	Unwilling  int // deletions that could not be undone, with a reason
 }
@@ -60,6 +61,7 @@ func (t *Twin) step(ctx context.Context, step *Step, o *Outcome) *Difference {
 		if hard.TxStatus() != 'I' {
 			hard.Send(ctx, "ROLLBACK")
 		}
+		t.level(ctx)
 		return nil
 	}
 	want := hard.Send(ctx, sql)
@@ -77,4 +79,17 @@ func (t *Twin) step(ctx context.Context, step *Step, o *Outcome) *Difference {
 	}
 	d.Kind, d.SQL = step.Kind, sql
 	return d
+}
+
+// level gives soft the numbers that hard's sequences are at: what was refused may have taken some.
+func (t *Twin) level(ctx context.Context) {
+	for _, table := range t.graph.Tables {
+		if !table.Serial {
+			continue
+		}
+		at, err := t.hard.ask(ctx, fmt.Sprintf("SELECT last_value || ', ' || is_called FROM %s_id_seq", table.Name))
+		if err == nil {
+			_ = t.soft.do(ctx, fmt.Sprintf("SELECT setval('%s_id_seq', %s)", table.Name, at[0])) // else the contents tell
+		}
+	}
 }

@@ -14,6 +14,7 @@ type Report struct {
 	mu                                sync.Mutex
 	out                               io.Writer
 	scripts, compared, undone, not    int
+	waited                            int
 	failed                            int
 	errors, refused, forgiven, differ map[string]int
 }
@@ -30,6 +31,7 @@ func (r *Report) Played(o *Outcome) {
 	r.scripts++
 	r.compared += o.Compared
 	r.undone += o.Undone
+	r.waited += o.Waited
 	r.not += o.Unwilling
 	for to, from := range map[*map[string]int]map[string]int{&r.errors: o.Errors, &r.refused: o.Refused, &r.forgiven: o.Forgiven} {
 		for k, n := range from {
@@ -59,6 +61,13 @@ func (r *Report) First(d *Difference) bool {
 	r.failed++
 	r.differ[d.key()]++
 	return r.differ[d.key()] == 1
+}
+
+// Once counts a difference that did not come again.
+func (r *Report) Once(d *Difference) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forgiven["came once, and not again: "+d.key()]++
 }
 
 // Failed tells of a difference, shrunk.
@@ -122,8 +131,8 @@ func (r *Report) Summary(w io.Writer, verbose bool) bool {
 		table(w, "errors that both sides agreed on, by SQLSTATE", r.errors)
 	}
 	table(w, "scripts that ended with a difference, by kind", r.differ)
-	fmt.Fprintf(w, "\n%d scripts, %d statements compared, %d deletions undone, %d not to be undone: %d passed, %d failed\n",
-		r.scripts, r.compared, r.undone, r.not, r.scripts-r.failed, r.failed)
+	fmt.Fprintf(w, "\n%d scripts, %d statements compared, %d of them waited, %d deletions undone, %d not to be undone: %d passed, %d failed\n",
+		r.scripts, r.compared, r.waited, r.undone, r.not, r.scripts-r.failed, r.failed)
 	return r.failed == 0
 }
 

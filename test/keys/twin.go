@@ -35,6 +35,7 @@ type Side struct {
 type Client struct {
 	*pgconn.PgConn
 	notices []string
+	backend string // the server's process
 }
 
 // NewTwin makes two databases for a graph.
@@ -119,8 +120,15 @@ func dial(ctx context.Context, dsn string) (*Client, error) {
 	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		c.notices = append(c.notices, n.Severity+" "+n.Code+" "+n.Message)
 	}
-	c.PgConn, err = pgconn.ConnectConfig(ctx, cfg)
-	return c, err
+	if c.PgConn, err = pgconn.ConnectConfig(ctx, cfg); err != nil {
+		return nil, err
+	}
+	results, err := c.Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	c.backend = rowsOf(results[0])[0]
+	return c, nil
 }
 
 // databases says the same of both.
