@@ -13,6 +13,7 @@ type Outcome struct {
 	Forgiven   map[string]int // differences that are none, see known.go
 	Errors     map[string]int // SQLSTATEs that both sides agreed on
 	Waited     int            // statements that waited for another session, on both sides
+	Over       bool           // what follows was not compared
 	Undone     int
 	Unwilling  int // deletions that could not be undone, with a reason
 }
@@ -29,6 +30,9 @@ func (t *Twin) Play(ctx context.Context, s *Script) (*Outcome, error) {
 	for i, step := range s.Steps {
 		if d := t.step(ctx, step, o); d != nil {
 			d.Step, o.Difference = i, d
+			return o, nil
+		}
+		if o.Over {
 			return o, nil
 		}
 	}
@@ -75,6 +79,7 @@ func (t *Twin) step(ctx context.Context, step *Step, o *Outcome) *Difference {
 	}
 	if why := forgive(step, want, got); why != "" {
 		o.Forgiven[why]++
+		o.Over = (want.Error == nil) != (got.Error == nil) // the twins go different ways from here
 		return nil
 	}
 	d.Kind, d.SQL = step.Kind, sql

@@ -34,6 +34,9 @@ func (t *Twin) undo(ctx context.Context, s *Script, o *Outcome) error {
 			d.Step, o.Difference = len(s.Steps)+i, d
 			return nil
 		}
+		if o.Over {
+			return nil
+		}
 		for _, side := range t.sides() {
 			if side.clients[0].TxStatus() != 'I' {
 				side.clients[0].Send(ctx, "ROLLBACK")
