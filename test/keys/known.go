@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // forgive is the only place that forgives a difference of answers, each with its reason; "" is not forgiven.
@@ -30,14 +32,21 @@ func forgiveSessions(script *Script, step *Step, hard, soft *Event) string {
 		return ""
 	}
 	h, s := hard.Answer.Error, soft.Answer.Error
-	if script.Isolation == "serializable" && (h != nil && h.Code == "40001") != (s != nil && s.Code == "40001") {
-		if h != nil && h.Code == "40001" {
-			return "serializable: only hard is told to try again"
+	again := func(e *pgconn.PgError) bool { return e != nil && e.Code == "40001" }
+	truncates := slices.ContainsFunc(script.Steps, func(s *Step) bool { return strings.HasPrefix(s.SQL(), "TRUNCATE") })
+	switch {
+	case script.Isolation != levels[0] && again(s) && !again(h):
+		return script.Isolation + ": only soft is told to try again" // its own checks read under the snapshot of the transaction
+	case script.Isolation == "serializable" && again(h) && !again(s):
+		return "serializable: only hard is told to try again"
+	case truncates && (hard.Waited != soft.Waited || again(h) != again(s)):
+		return "TRUNCATE does not lock the whole table where it buries, and its rows are there for who has an older snapshot"
+	case soft.Waited && !hard.Waited && h == nil == (s == nil):
+		if why := script.locksMore(); why != "" {
+			return why
 		}
-		return "serializable: only soft is told to try again"
-	}
-	if soft.Waited && !hard.Waited && strings.Contains(step.SQL(), "DO NOTHING") && step.upserts(script.Graph) {
-		return "ON CONFLICT DO NOTHING, where a unique index holds deleted rows, locks the row in the way"
+	case soft.Waited && !hard.Waited && h != nil && s != nil && h.Code == s.Code && h.Code == "23502":
+		return "a row is locked before its constraints are looked at, where there is a BEFORE trigger"
 	}
 	if hard.Waited && !soft.Waited && step.freesUnique(script.Graph) {
 		return "a unique index of live rows is no key: an UPDATE of its columns does not wait for those who refer to the row"
@@ -48,9 +57,36 @@ func forgiveSessions(script *Script, step *Step, hard, soft *Event) string {
 	return ""
 }
 
-// upserts reports whether a step may meet a unique index that holds deleted rows.
-func (s *Step) upserts(g *Graph) bool {
-	return slices.ContainsFunc(g.Tables, func(t *Table) bool { return t.Marker != nil && strings.Contains(s.SQL(), "INSERT INTO "+t.Name+" ") })
+// locksMore says why a session may have to wait in soft where it need not in hard; "" if nothing in the script is a reason.
+func (s *Script) locksMore() string {
+	for _, step := range s.Steps {
+		sql := step.SQL()
+		for _, t := range s.Graph.Tables {
+			if t.Marker == nil {
+				continue
+			}
+			insert := regexp.MustCompile(`INSERT INTO ` + t.Name + `\b`).MatchString(sql)
+			if insert && strings.Contains(sql, "DO NOTHING") {
+				return "ON CONFLICT DO NOTHING, where a unique index holds deleted rows, locks the row in the way"
+			}
+			for _, key := range t.targets() {
+				for _, c := range key {
+					if regexp.MustCompile(`\b` + t.Name + `\b`).MatchString(sql) && regexp.MustCompile(`UPDATE .*(SET|,) `+c+` = `).MatchString(sql) {
+						return "an UPDATE that names a key column locks the row as if the key changed, where there is a BEFORE trigger"
+					}
+				}
+			}
+		}
+	}
+	for i, step := range s.Steps { // a row that was deleted, and its key used again by a transaction that has not ended
+		for _, t := range s.Graph.Tables {
+			again := regexp.MustCompile(`(INSERT|MERGE) INTO ` + t.Name + `\b`)
+			if t.Marker != nil && step.Kind != "fill" && again.MatchString(step.SQL()) && slices.ContainsFunc(s.Steps[:i], func(s *Step) bool { return strings.Contains(s.SQL(), "DELETE") }) {
+				return "a key that is used again is not yet committed: the deleted row that has it is locked"
+			}
+		}
+	}
+	return ""
 }
 
 // freesUnique reports whether a step may change a column of a unique constraint that became an index of live rows.

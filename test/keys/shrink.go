@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -39,8 +40,10 @@ func (s *Shrinker) Run(ctx context.Context) error {
 	for before := -1; before != s.size() && s.more(ctx); {
 		before = s.size()
 		s.steps(ctx)
+		s.keys(ctx)
 		s.clauses(ctx)
-		s.graph(ctx)
+		s.steps(ctx)
+		s.plainer(ctx)
 	}
 	return ctx.Err()
 }
@@ -132,25 +135,39 @@ func (s *Shrinker) clauses(ctx context.Context) {
 	}
 }
 
-// graph makes keys plainer, and drops keys and tables. Each change needs databases of its own.
-func (s *Shrinker) graph(ctx context.Context) {
+// change plays on databases of its own.
+func (s *Shrinker) change(ctx context.Context, undo func()) bool {
+	s.close()
+	return s.try(ctx, func() { undo(); s.close() })
+}
+
+// keys drops keys and tables.
+func (s *Shrinker) keys(ctx context.Context) {
 	g := s.script.Graph
-	change := func(undo func()) bool {
-		s.close()
-		return s.try(ctx, func() { undo(); s.close() })
-	}
-	for i := len(g.Keys) - 1; i >= 0; i-- {
+	without(g.Keys, func(rest []*Key) bool {
 		old := g.Keys
-		g.Keys = slices.Delete(slices.Clone(g.Keys), i, i+1)
-		change(func() { g.Keys = old })
-	}
+		g.Keys = rest
+		return s.change(ctx, func() { g.Keys = old })
+	}, func() bool { return s.more(ctx) })
 	for i := len(g.Tables) - 1; i >= 0; i-- {
-		if t := g.Tables[i]; len(g.to(t))+len(g.from(t)) == 0 && len(g.Tables) > 1 {
-			old := g.Tables
-			g.Tables = slices.Delete(slices.Clone(g.Tables), i, i+1)
-			change(func() { g.Tables = old })
+		t := g.Tables[i]
+		if len(g.to(t))+len(g.from(t)) > 0 || len(g.Tables) == 1 {
+			continue
 		}
+		tables, steps, deletions := g.Tables, s.script.Steps, s.script.Deletions
+		named := regexp.MustCompile(`\b` + t.Name + `\b`)
+		about := func(step *Step) bool { return named.MatchString(step.SQL()) }
+		g.Tables = slices.Delete(slices.Clone(tables), i, i+1)
+		s.script.Steps = slices.DeleteFunc(slices.Clone(steps), about)
+		s.script.Deletions = slices.DeleteFunc(slices.Clone(deletions), about)
+		s.change(ctx, func() { g.Tables, s.script.Steps, s.script.Deletions = tables, steps, deletions })
 	}
+}
+
+// plainer takes from keys and tables what is said of them.
+func (s *Shrinker) plainer(ctx context.Context) {
+	g := s.script.Graph
+	change := func(undo func()) { s.change(ctx, undo) }
 	for _, k := range g.Keys {
 		for _, plainer := range []func(*Key){
 			func(k *Key) { k.OnUpdate = "" }, func(k *Key) { k.OnDelete, k.Set = "", nil }, func(k *Key) { k.Set = nil },
