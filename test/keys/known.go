@@ -71,7 +71,7 @@ func (s *Script) locksMore() string {
 			}
 			for _, key := range t.targets() {
 				for _, c := range key {
-					if regexp.MustCompile(`\b` + t.Name + `\b`).MatchString(sql) && regexp.MustCompile(`UPDATE .*(SET|,) `+c+` = `).MatchString(sql) {
+					if regexp.MustCompile(`\b`+t.Name+`\b`).MatchString(sql) && regexp.MustCompile(`UPDATE .*(SET|,) `+c+` = `).MatchString(sql) {
 						return "an UPDATE that names a key column locks the row as if the key changed, where there is a BEFORE trigger"
 					}
 				}

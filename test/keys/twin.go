@@ -20,6 +20,7 @@ type Twin struct {
 	graph      *Graph
 	hard, soft *Side
 	admin      *pgx.Conn // of soft, past the proxy: the commands' own login
+	prepared   *lifecycle.Database
 }
 
 // Side is one database of a twin and those who use it.
@@ -93,6 +94,9 @@ func (t *Twin) make(ctx context.Context, sessions int) error {
 	}
 	if err := lifecycle.Prepare(d).Missing().Apply(ctx, t.admin, io.Discard); err != nil {
 		return &unprepared{err}
+	}
+	if t.prepared, err = lifecycle.Read(ctx, t.admin, t.stage.policy); err != nil {
+		return err
 	}
 	host, port, err := net.SplitHostPort(t.stage.front.String())
 	if err != nil {

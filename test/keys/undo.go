@@ -116,7 +116,7 @@ func (t *Twin) takeBack(ctx context.Context, id uint64, o *Outcome) (*Difference
 	if err != nil {
 		return nil, err
 	}
-	_, failed := lifecycle.Undo(ctx, t.admin, id, false)
+	_, failed := lifecycle.Undo(ctx, t.admin, t.prepared, id, false)
 	after, err := t.soft.ask(ctx, union)
 	if err != nil {
 		return nil, err
@@ -134,6 +134,9 @@ func (t *Twin) takeBack(ctx context.Context, id uint64, o *Outcome) (*Difference
 	if failed == nil {
 		o.Undone++
 		return nil, nil
+	}
+	if in := (*lifecycle.CollisionError)(nil); errors.As(failed, &in) {
+		return &Difference{Stage: "undo", Class: "refused: other rows are in the way", Soft: strings.Split(in.Error(), "\n")}, nil
 	}
 	var e *pgconn.PgError
 	if !errors.As(failed, &e) {
