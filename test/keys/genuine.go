@@ -6,17 +6,26 @@ import (
 	"slices"
 )
 
+// verdict is what hard says of a constraint.
+type verdict byte
+
+const (
+	unknown verdict = iota
+	whole
+	broken
+)
+
 // genuine asks hard whether a statement breaks the constraint that soft has told of, once those that hard tells of first are not there.
 //
 // Of several constraints that one statement breaks the server tells of the one that it comes to first. Ours are looked at in nearly the same
 // order and not in quite the same, so another may be told. Without this question, any error would do.
-func (t *Twin) genuine(ctx context.Context, sql string, hard, soft *Answer) (bool, error) {
+func (t *Twin) genuine(ctx context.Context, sql string, hard, soft *Answer) (verdict, error) {
 	client := t.hard.clients[0]
 	var without []*Key
 	for want := hard; ; {
 		i := slices.IndexFunc(t.graph.Keys, func(k *Key) bool { return k.Name == want.Error.ConstraintName })
 		if i < 0 || slices.Contains(without, t.graph.Keys[i]) {
-			return false, nil
+			return unknown, nil // it is no key, and cannot be left out
 		}
 		without = append(without, t.graph.Keys[i])
 		drop := "BEGIN; "
@@ -24,7 +33,7 @@ func (t *Twin) genuine(ctx context.Context, sql string, hard, soft *Answer) (boo
 			drop += fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s; ", k.Child.Name, k.Name)
 		}
 		if a := client.Send(ctx, drop); a.Error != nil || a.Broken != nil {
-			return false, fmt.Errorf("%s: %s", drop, a.text())
+			return unknown, fmt.Errorf("%s: %s", drop, a.text())
 		}
 		want = client.Send(ctx, sql)
 		if want.Error == nil { // those that are deferred
@@ -33,9 +42,9 @@ func (t *Twin) genuine(ctx context.Context, sql string, hard, soft *Answer) (boo
 		client.Send(ctx, "ROLLBACK")
 		switch {
 		case want.Error == nil:
-			return false, nil
+			return whole, nil
 		case want.Error.ConstraintName == soft.Error.ConstraintName && want.Error.Code == soft.Error.Code:
-			return true, nil
+			return broken, nil
 		}
 	}
 }

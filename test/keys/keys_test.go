@@ -171,7 +171,7 @@ func TestGenuine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer twin.Close()
-	for sql, want := range map[string]bool{"INSERT INTO p2 VALUES (1, 7, 7)": true, "INSERT INTO p2 VALUES (1, NULL, 7)": false} {
+	for sql, want := range map[string]verdict{"INSERT INTO p2 VALUES (1, 7, 7)": broken, "INSERT INTO p2 VALUES (1, NULL, 7)": whole} {
 		hard := twin.hard.clients[0].Send(within(t), sql)
 		if hard.Error == nil || hard.Error.ConstraintName != "p2_r_fkey" {
 			t.Fatalf("%s: %v", sql, hard.text())
@@ -179,7 +179,7 @@ func TestGenuine(t *testing.T) {
 		told := *hard.Error
 		told.ConstraintName = "p2_note_fkey"
 		if got, err := twin.genuine(within(t), sql, hard, &Answer{Error: &told}); err != nil || got != want {
-			t.Errorf("%s: %t, want %t: %v", sql, got, want, err)
+			t.Errorf("%s: %d, want %d: %v", sql, got, want, err)
 		}
 	}
 }

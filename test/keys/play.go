@@ -80,16 +80,16 @@ func (t *Twin) step(ctx context.Context, step *Step, o *Outcome) *Difference {
 	}
 	why := forgive(step, want, got)
 	if why == anotherConstraint && want.Status == 'I' && len(step.Parts) > 0 && !strings.HasPrefix(sql, "BEGIN") {
-		ok, err := t.genuine(ctx, sql, want, got)
+		it, err := t.genuine(ctx, sql, want, got)
 		t.level(ctx) // it has taken numbers in hard
 		switch {
 		case err != nil:
 			d.Class = err.Error()
 			why = ""
-		case !ok:
+		case it == whole:
 			d.Class += " (which is not broken)"
 			why = ""
-		default:
+		case it == broken:
 			why += ", which is broken too"
 		}
 	}
