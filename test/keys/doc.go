@@ -34,7 +34,7 @@
 //   - undo.go takes deletions back. In reverse order each brings back the state before
 //     it, exactly; in any order it works or is refused, no row is gone, and no live row
 //     refers to a deleted one.
-//   - sessions.go sends one interleaving to both sides. Whether a statement waits for
+//   - sessions.go sends one interleaving to both sides, meet.go compares. Whether a statement waits for
 //     another session is part of the answer. A step whose session waits is delayed
 //     and the others go on, so the order stays the same for as long as the answers do.
 //   - known.go is the only place that forgives, each time with its reason. Of several

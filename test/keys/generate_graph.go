@@ -6,7 +6,7 @@ import (
 )
 
 // odd is how many columns in a hundred have a name that somebody else may use for something: an alias, in a function.
-const odd = 0
+const odd = 20
 
 // NewGraph makes a graph of its own for each number. tables is how many it has, 0 for any; parted, how many in a hundred are partitioned.
 func NewGraph(seed, n uint64, tables, parted int) *Graph {
