@@ -41,8 +41,8 @@ func stage(t *testing.T) *Stage {
 // A small sample of what make keys plays.
 func TestKeys(t *testing.T) {
 	for _, args := range [][]string{
-		{"-scripts", "150", "-seed", "1"},
-		{"-scripts", "60", "-seed", "1", "-sessions", "2"},
+		{"-scripts", "100", "-seed", "1"},
+		{"-scripts", "30", "-seed", "1", "-sessions", "2"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			var out bytes.Buffer
