@@ -5,6 +5,9 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 COMMIT   := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 FUZZTIME ?= 60s
 PARITY   ?= -statements 50000
+KEYS     ?= -scripts 20000
+SESSIONS ?= -scripts 2000 -sessions 3
+SEED     ?= 1
 TOOL     := go tool -modfile=tools/go.mod
 
 # The manifests are checked with Kubernetes' own code, which is large; a module of its own keeps it out of the product's go.mod.
@@ -13,7 +16,7 @@ MANIFESTS := test/deploy/kubernetes
 export FUZZTIME
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check format imports vuln tidy test golden fuzz parity regress bench soak deps clean
+.PHONY: help build run check format imports vuln tidy test golden fuzz parity keys regress bench soak deps clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +62,10 @@ fuzz: ## run each fuzz target for FUZZTIME (default 60s), then send HOSTILE (def
 
 parity: ## compare with a server that really deletes; PARITY holds the flags, such as "-seed 7 -duration 1h"
 	go run ./test/parity $(PARITY)
+
+keys: ## play scripts on twins with foreign keys, by one session and by several; KEYS and SESSIONS hold the flags, SEED the number that all chance comes from
+	go run ./test/keys -seed $(SEED) $(KEYS)
+	go run ./test/keys -seed $(SEED) $(SESSIONS)
 
 regress: ## run PostgreSQL's suites, pgx's and lib/pq's directly and through the proxy, then its scripts on twins; REGRESS, SUITES hold the flags
 	go run ./test/suites $(SUITES)

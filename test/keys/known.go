@@ -1,0 +1,125 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// anotherConstraint is not forgiven untested: see genuine.
+const anotherConstraint = "of several constraints that a statement breaks, another is told"
+
+// forgive is the only place that forgives a difference of answers, each with its reason; "" is not forgiven.
+func forgive(step *Step, hard, soft *Answer) string {
+	h, s := hard.Error, soft.Error
+	if h != nil && h.Code == "55006" && strings.HasPrefix(step.SQL(), "TRUNCATE") {
+		return "TRUNCATE does not mind pending trigger events where it buries"
+	}
+	if strings.HasPrefix(step.SQL(), "MERGE") && (h != nil && h.Code == "23505" && s == nil || s != nil && s.Code == "23505" && h == nil) {
+		return "which row of a MERGE comes first is open, and whether a key is free depends on it"
+	}
+	if h == nil || s == nil || hard.Status != soft.Status {
+		return ""
+	}
+	if h.Code == s.Code && h.Message == s.Message && h.ConstraintName == s.ConstraintName && h.Detail != s.Detail {
+		return "of several rows that break one constraint, another is told"
+	}
+	if h.Code == "23503" && s.Code == "23503" && h.ConstraintName == s.ConstraintName {
+		return "of a key that is broken from both its ends, the other end is told"
+	}
+	if h.Code == "23503" && s.Code == "23503" && h.TableName == s.TableName && h.Detail == s.Detail && cloned.ReplaceAllString(h.ConstraintName, "") != h.ConstraintName {
+		return "a key to a partitioned table has another name for each partition"
+	}
+	if h.Code[:2] == "23" && s.Code[:2] == "23" && (h.ConstraintName != s.ConstraintName || h.Message != s.Message) {
+		return anotherConstraint
+	}
+	return ""
+}
+
+// forgiveSessions is what is forgiven where sessions meet.
+func forgiveSessions(script *Script, step *Step, hard, soft *Event) string {
+	if hard == nil || soft == nil {
+		return ""
+	}
+	h, s := hard.Answer.Error, soft.Answer.Error
+	again := func(e *pgconn.PgError) bool { return e != nil && e.Code == "40001" }
+	truncates := slices.ContainsFunc(script.Steps, func(s *Step) bool { return strings.HasPrefix(s.SQL(), "TRUNCATE") })
+	switch {
+	case script.Isolation != levels[0] && again(s) && !again(h):
+		return script.Isolation + ": only soft is told to try again" // its own checks read under the snapshot of the transaction
+	case script.Isolation == "serializable" && again(h) && !again(s):
+		return "serializable: only hard is told to try again"
+	case truncates && (hard.Waited != soft.Waited || again(h) != again(s) || s != nil && s.Code == "40P01"):
+		return "TRUNCATE does not lock the whole table where it buries, and its rows are there for who has an older snapshot"
+	case soft.Waited && !hard.Waited && h == nil == (s == nil):
+		if why := script.locksMore(); why != "" {
+			return why
+		}
+	case soft.Waited && !hard.Waited && h != nil && s != nil && h.Code == s.Code && h.Code == "23502":
+		return "a row is locked before its constraints are looked at, where there is a BEFORE trigger"
+	}
+	if hard.Waited && !soft.Waited && step.freesUnique(script.Graph) {
+		return "a unique index of live rows is no key: an UPDATE of its columns does not wait for those who refer to the row"
+	}
+	if hard.Waited == soft.Waited {
+		return forgive(step, hard.Answer, soft.Answer)
+	}
+	return ""
+}
+
+// locksMore says why a session may have to wait in soft where it need not in hard; "" if nothing in the script is a reason.
+func (s *Script) locksMore() string {
+	for _, step := range s.Steps {
+		sql := step.SQL()
+		for _, t := range s.Graph.Tables {
+			if t.Marker == nil {
+				continue
+			}
+			insert := regexp.MustCompile(`INSERT INTO ` + t.Name + `\b`).MatchString(sql)
+			if insert && strings.Contains(sql, "DO NOTHING") {
+				return "ON CONFLICT DO NOTHING, where a unique index holds deleted rows, locks the row in the way"
+			}
+			for _, key := range t.targets() {
+				for _, c := range key {
+					if regexp.MustCompile(`\b`+t.Name+`\b`).MatchString(sql) && regexp.MustCompile(`UPDATE .*(SET|,) `+c+` = `).MatchString(sql) {
+						return "an UPDATE that names a key column locks the row as if the key changed, where there is a BEFORE trigger"
+					}
+				}
+			}
+		}
+	}
+	for i, step := range s.Steps { // a row that was deleted, and its key used again by a transaction that has not ended
+		for _, t := range s.Graph.Tables {
+			again := regexp.MustCompile(`(INSERT|MERGE) INTO ` + t.Name + `\b`)
+			if t.Marker != nil && step.Kind != "fill" && again.MatchString(step.SQL()) && slices.ContainsFunc(s.Steps[:i], func(s *Step) bool { return strings.Contains(s.SQL(), "DELETE") }) {
+				return "a key that is used again is not yet committed: the deleted row that has it is locked"
+			}
+		}
+	}
+	return ""
+}
+
+// freesUnique reports whether a step may change a column of a unique constraint that became an index of live rows.
+func (s *Step) freesUnique(g *Graph) bool {
+	sql := s.SQL()
+	return strings.Contains(sql, "UPDATE") && slices.ContainsFunc(g.Tables, func(t *Table) bool {
+		return t.Marker != nil && regexp.MustCompile(`\b`+t.Name).MatchString(sql) && slices.ContainsFunc(t.Unique, func(u *Unique) bool {
+			needed := slices.ContainsFunc(g.to(t), func(k *Key) bool { return slices.Equal(k.Refs, u.Columns) })
+			return !needed && slices.ContainsFunc(u.Columns, func(c string) bool { return regexp.MustCompile(`\b` + c + ` = `).MatchString(sql) })
+		})
+	})
+}
+
+// cloned is how the server names a key for one partition of the table that it refers to. Our own end in a number before _fkey.
+var cloned = regexp.MustCompile(`^[a-z]+[0-9]+_[a-z][a-z0-9_]*_fkey[0-9]*$`)
+
+// namesGone makes one row of messages that differ only in the names they quote.
+func namesGone(message string) string {
+	parts := strings.Split(message, `"`)
+	for i := 1; i < len(parts); i += 2 {
+		parts[i] = ".."
+	}
+	return strings.Join(parts, `"`)
+}
