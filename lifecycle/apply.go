@@ -18,18 +18,31 @@ const (
 )
 
 // Apply takes the steps and tells of each on w. A step that does not get its lock in time lets those go first who wait behind it, and
-// is tried again. What was done before an error stays: the rest is what is missing then.
+// is tried again. What was done before an error stays, and other tables go on: what is missing then is told by the next look.
 func (s Script) Apply(ctx context.Context, conn *pgx.Conn, w io.Writer) error {
 	if _, err := conn.Exec(ctx, fmt.Sprintf("SET lock_timeout = %d; SET search_path = pg_catalog", lockTimeout.Milliseconds())); err != nil {
 		return err
 	}
+	failed := map[string]error{} // by object: what comes behind needs what failed
+	var all []error
 	for i, step := range s {
-		fmt.Fprintf(w, "%d of %d  %s: %s\n", i+1, len(s), step.Object, step.Why)
-		if err := step.apply(ctx, conn, w); err != nil {
-			return fmt.Errorf("%s: %w", step.Object, err)
+		if failed[step.Object] != nil {
+			continue
 		}
+		fmt.Fprintf(w, "%d of %d  %s: %s\n", i+1, len(s), step.Object, step.Why)
+		err := step.apply(ctx, conn, w)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("%s: %w", step.Object, err)
+		if ctx.Err() != nil || conn.IsClosed() || step.Object == houseObject {
+			return errors.Join(append(all, err)...)
+		}
+		fmt.Fprintf(w, "    failed: %v; what else it needs is left out\n", err)
+		failed[step.Object] = err
+		all = append(all, err)
 	}
-	return nil
+	return errors.Join(all...)
 }
 
 func (s *Step) apply(ctx context.Context, conn *pgx.Conn, w io.Writer) error {

@@ -87,7 +87,7 @@ func (g *graph) archivedRow(t *grave) string {
 	fields := func(names []string) string {
 		list := make([]string, len(names))
 		for i, name := range names {
-			list[i] = "a.row ->> " + literal(name)
+			list[i] = "COALESCE(a.row ->> " + literal(name) + ", '')" // a column may have another name by now
 		}
 		return "ARRAY[" + strings.Join(list, ", ") + "]"
 	}

@@ -9,6 +9,8 @@ import (
 	"tombstone/policy"
 )
 
+const houseObject = "schema tombstone"
+
 //go:embed sql/house.sql
 var houseSQL string
 
@@ -17,7 +19,7 @@ func Prepare(d *Database) Script {
 	houseSQL := houseSQL + purgeSQL
 	about := "What is known of deleted rows. Made by tombstone prepare" + print(houseSQL)
 	s := Script{{
-		Object: "schema tombstone", Why: "Deletions are written down here, and what they took that is in no table any more.",
+		Object: houseObject, Why: "Deletions are written down here, and what they took that is in no table any more.",
 		SQL:  []string{strings.TrimSuffix(strings.TrimSpace(houseSQL), ";"), "COMMENT ON SCHEMA tombstone IS " + literal(about)},
 		Done: d.house == about && d.has("tombstone.guard()"),
 	}}
@@ -186,6 +188,20 @@ func markers(t *Table) []Step {
 		}
 	}
 	return steps
+}
+
+// Beyond lists what prepare can do nothing about: tables of the policy that are not there, and those whose rows cannot be marked.
+func (d *Database) Beyond() []string {
+	var list []string
+	for _, p := range d.Set.Tables() {
+		switch t := d.tables[p.Name]; {
+		case t == nil && p.Kind == 0:
+			list = append(list, fmt.Sprintf("the policy names the table %s, and this database has none of that name", p.Name))
+		case t != nil && t.hopeless():
+			list = append(list, p.Problem+". "+p.Fix)
+		}
+	}
+	return list
 }
 
 // hopeless reports whether rows of the table cannot be marked though it has the columns: one is of a type that cannot be used.

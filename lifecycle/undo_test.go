@@ -444,3 +444,30 @@ CREATE TABLE "a$tombstone$;ALTER ROLE evil SUPERUSER;--" (id int PRIMARY KEY, u 
 		t.Errorf("%+v %v", list, err)
 	}
 }
+
+// A table that is dropped, or has columns of other names, keeps nobody from reading of the others; one that cannot be prepared keeps none behind it.
+func TestOneBadTable(t *testing.T) {
+	conn := &twin{Conn: database(t, "bad")}
+	conn.raw(t, `CREATE TABLE a (id int PRIMARY KEY, deleted_at timestamptz); CREATE TABLE b (id int PRIMARY KEY, deleted_at timestamptz GENERATED ALWAYS AS (NULL) STORED);
+CREATE TABLE c (id int PRIMARY KEY, deleted_at timestamptz); CREATE TABLE d (id int PRIMARY KEY, deleted_at uuid); INSERT INTO a VALUES (1); INSERT INTO c VALUES (1), (2)`)
+	p := "tables: [{name: \"public.*\"}, {name: public.nowhere}]\n"
+	d, err := Read(within(t), conn.Conn, policyOf(t, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(d.Beyond(), "; "); !strings.Contains(got, "public.nowhere") || !strings.Contains(got, `"public.d"`) {
+		t.Errorf("beyond: %s", got)
+	}
+	if err := Prepare(d).Apply(within(t), conn.Conn, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "table public.b") {
+		t.Errorf("applied: %v", err)
+	}
+	conn.raw(t, "RESET search_path")
+	for _, sql := range []string{"UPDATE a SET deleted_at = now()", "UPDATE c SET deleted_at = now() WHERE id = 1", "ALTER TABLE c RENAME id TO ident", "DROP TABLE a"} {
+		if got := conn.raw(t, sql); got != "" {
+			t.Errorf("%s: %s", sql, got)
+		}
+	}
+	if list, err := History(within(t), conn.Conn, Filter{}); err != nil || len(list) != 2 {
+		t.Errorf("%+v %v", list, err)
+	}
+}

@@ -28,6 +28,13 @@ the tables, or as a superuser.`)
 	}
 	return w.read(ctx, s, func(conn *pgx.Conn, d *lifecycle.Database) error {
 		script := lifecycle.Prepare(d)
+		var beyond []string
+		if !*remove {
+			beyond = d.Beyond()
+		}
+		for _, why := range beyond {
+			fmt.Fprintf(s.err, "not prepared: %s\n", why)
+		}
 		switch {
 		case *check:
 			missing := script.Missing()
@@ -36,6 +43,9 @@ the tables, or as a superuser.`)
 			}
 			if len(missing) > 0 {
 				fmt.Fprintf(s.err, "%d of %d steps are missing; tombstone prepare --apply takes them\n", len(missing), len(script))
+				return errSilent
+			}
+			if len(beyond) > 0 {
 				return errSilent
 			}
 			_, err := fmt.Fprintln(s.out, "nothing is missing")

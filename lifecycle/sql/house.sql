@@ -376,8 +376,16 @@ DECLARE
 	t tombstone.tables;
 	moved bigint;
 BEGIN
-	FOR t IN SELECT * FROM tombstone.tables AS tables WHERE tables.relation = ANY (d.tables) ORDER BY tables.relation::text LOOP
-		EXECUTE format('SELECT count(*) FROM %s x WHERE %s', t.relation, tombstone.rows_of(d, t)) INTO count;
+	FOR t IN SELECT * FROM tombstone.tables AS tables WHERE tables.relation = ANY (d.tables)
+		AND EXISTS (SELECT FROM pg_class c WHERE c.oid = tables.relation) ORDER BY tables.relation::text -- it may have been dropped
+	LOOP
+		BEGIN
+			EXECUTE format('SELECT count(*) FROM %s x WHERE %s', t.relation, tombstone.rows_of(d, t)) INTO count;
+		EXCEPTION WHEN undefined_column THEN
+			count := 0;
+			RAISE WARNING 'columns of % have changed since it was prepared: what is deleted in it is not counted', t.relation
+				USING HINT = 'Run tombstone prepare --apply.';
+		END;
 		SELECT count(*) INTO moved FROM tombstone.archive a WHERE a.deletion = d.id AND a.at = d.at AND a.relation = t.relation;
 		relation := t.relation;
 		count := count + moved;
