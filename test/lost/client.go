@@ -37,6 +37,9 @@ func (c *client) run(ctx context.Context, deletesOnly bool) {
 		c.round.gate.RLock()
 		c.turn(context.WithoutCancel(ctx), deletesOnly)
 		c.round.gate.RUnlock()
+		if deletesOnly { // there is something to be undone for each
+			_ = pause(ctx, 10, 100)
+		}
 	}
 }
 
@@ -82,7 +85,14 @@ func (c *client) play(ctx context.Context, t *transaction, block bool) error {
 	sent := t.statements
 	t.statements = nil
 	t.verdict = refused
-	if _, err := c.exec(ctx, map[bool]string{true: "BEGIN; SET LOCAL", false: "SET"}[block]+" application_name = '"+t.name+"'"); err != nil {
+	begin := "SET"
+	if block {
+		begin = "BEGIN; SET LOCAL"
+		if rand.IntN(8) == 0 {
+			begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL"
+		}
+	}
+	if _, err := c.exec(ctx, begin+" application_name = '"+t.name+"'"); err != nil {
 		return err
 	}
 	for i, s := range sent {

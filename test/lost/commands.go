@@ -101,7 +101,10 @@ func (o *operator) turn(ctx context.Context, db *pgx.Conn) error {
 	if err := db.QueryRow(ctx, fmt.Sprintf("SELECT coalesce((SELECT ARRAY[%s]::text[] FROM %s x WHERE NOT (%s) ORDER BY random() LIMIT 1), '{}')", key, t.name, t.live("x"))).Scan(&at); err != nil {
 		return err
 	}
-	if len(at) == 0 || rand.IntN(4) == 0 {
+	switch n := rand.IntN(12); {
+	case n == 0:
+		return o.bringBack(ctx, name, "restore", "--json", "--where", "true", t.name)
+	case n < 4 || len(at) == 0:
 		return o.bringBack(ctx, name, "restore", "--json", "--where", t.some(), t.name)
 	}
 	return o.bringBack(ctx, name, "restore", "--json", "--key", strings.Join(at, ","), t.name)
