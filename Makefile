@@ -16,7 +16,7 @@ MANIFESTS := test/deploy/kubernetes
 export FUZZTIME
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check format imports vuln tidy test golden fuzz parity keys regress bench soak deps clean
+.PHONY: help build run check format imports vuln tidy test golden fuzz parity keys regress bench soak lost deps clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench: ## run the benchmarks, then the wire side by side with PgBouncer; BENCH h
 
 soak: ## run a mixed load with everything that goes wrong in a week, half an hour; SOAK holds the flags, such as "-duration 60s"
 	go run ./test/soak $(SOAK)
+
+lost: ## kill tombstone 500 times at everything that it does, and look for every row there ever was; LOST holds the flags, such as "-kills 60"
+	go run ./test/lost $(LOST)
 
 deps: ## install what the tests need on a bare Debian with Go and gcc
 	tools/deps

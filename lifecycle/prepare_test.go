@@ -55,6 +55,10 @@ func within(t testing.TB) context.Context {
 type twin struct {
 	*pgx.Conn
 	set *policy.Set // nil for the one that really deletes
+
+	// In a race: what is known of it, and rows that somebody was told are live.
+	known    *Database
+	promises chan string
 }
 
 func database(t testing.TB, name string) *pgx.Conn {

@@ -10,12 +10,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"tombstone/config"
 )
 
 // race is what several sessions do at once.
 type race struct {
 	name     string
 	sessions [][]step
+	lasting  bool // nothing is deleted meanwhile: what was restored is live at the end
 }
 
 // step is one thing that a session does. It may have to wait for another session.
@@ -36,17 +39,38 @@ CREATE TABLE notes (id int PRIMARY KEY, user_id int REFERENCES users ON DELETE S
 CREATE TABLE bills (id int PRIMARY KEY, user_id int REFERENCES users, deleted_at timestamptz);
 `
 
-func restoring(table, where string) step {
+// restoring restores rows, and promises that they are live if it said so: those, and of others those that came back with them.
+func restoring(table, where string, others ...string) step {
 	return func(ctx context.Context, t *testing.T, x *twin) error {
-		d := x.database(t)
-		found, err := d.Find(table)
+		found, err := x.known.Find(table)
 		if err != nil {
 			return err
 		}
-		_, err = Restore(ctx, x.Conn, d, found, where, false)
+		r, err := Restore(ctx, x.Conn, x.known, found, where, false)
 		var c *CollisionError
 		if errors.As(err, &c) || errors.Is(err, errMoved) || err != nil && strings.HasPrefix(err.Error(), "nothing was restored") {
 			return nil // it has said so
+		}
+		if err == nil {
+			for _, one := range r.Restored {
+				for _, rows := range append(others, table+" WHERE "+where) {
+					if strings.HasPrefix("public."+rows, one.Name+" ") {
+						x.promises <- rows
+					}
+				}
+			}
+		}
+		return err
+	}
+}
+
+// reviving restores rows as who may see them would, in the transaction that is open. The proxy would hide them from anybody else.
+func reviving(rows string) step {
+	return func(ctx context.Context, _ *testing.T, x *twin) error {
+		table, where, _ := strings.Cut(rows, " WHERE ")
+		tag, err := x.Exec(ctx, "UPDATE "+table+" SET deleted_at = NULL WHERE deleted_at IS NOT NULL AND "+where)
+		if err == nil && tag.RowsAffected() > 0 {
+			x.promises <- rows
 		}
 		return err
 	}
@@ -56,38 +80,47 @@ var races = []race{
 	{"child insert against parent bury", [][]step{
 		{sql("BEGIN"), sql("DELETE FROM users WHERE id = 1"), sql("COMMIT")},
 		{sql("BEGIN"), sql("INSERT INTO orders VALUES (10, 1)"), sql("COMMIT")},
-	}},
+	}, false},
 	{"child insert against parent bury, repeatable read", [][]step{
 		{sql("BEGIN ISOLATION LEVEL REPEATABLE READ"), sql("SELECT FROM users"), sql("DELETE FROM users WHERE id = 1"), sql("COMMIT")},
 		{sql("BEGIN"), sql("INSERT INTO orders VALUES (10, 1)"), sql("INSERT INTO bills VALUES (10, 1)"), sql("COMMIT")},
-	}},
+	}, false},
 	{"child moved against parent bury, serializable", [][]step{
 		{sql("BEGIN ISOLATION LEVEL SERIALIZABLE"), sql("DELETE FROM users WHERE id = 1"), sql("COMMIT")},
 		{sql("BEGIN ISOLATION LEVEL SERIALIZABLE"), sql("UPDATE orders SET user_id = 1 WHERE id = 2"), sql("UPDATE notes SET user_id = 1 WHERE id = 2"), sql("COMMIT")},
-	}},
+	}, false},
 	{"double bury", [][]step{
 		{sql("BEGIN"), sql("DELETE FROM users WHERE id = 1"), sql("COMMIT")},
 		{sql("BEGIN"), sql("DELETE FROM orders WHERE id = 1"), sql("DELETE FROM users WHERE id = 1"), sql("COMMIT")},
-	}},
+	}, false},
 	{"bury against restore of a child", [][]step{
 		{sql("BEGIN"), sql("DELETE FROM users WHERE id = 2"), sql("COMMIT")},
-		{sql("BEGIN"), sql("UPDATE orders SET deleted_at = NULL WHERE id = 3"), sql("COMMIT")},
+		{sql("BEGIN"), reviving("orders WHERE id = 3"), sql("COMMIT")},
 		{restoring("orders", "id = 3")},
-	}},
+	}, false},
 	{"bury against restore of the same", [][]step{
 		{restoring("users", "id = 3"), sql("DELETE FROM users WHERE id = 3")},
 		{restoring("users", "id = 3"), sql("DELETE FROM users WHERE id = 3")},
-	}},
+	}, false},
 	{"key used again against restore", [][]step{
 		{sql("BEGIN"), sql("INSERT INTO users VALUES (3, 'again')"), sql("COMMIT")},
 		{restoring("users", "id = 3")},
 		{sql("INSERT INTO orders VALUES (20, 3)")},
-	}},
+	}, false},
 	{"restore against purge", [][]step{
-		{sql("BEGIN"), sql("UPDATE users SET deleted_at = NULL WHERE id = 3"), sql("COMMIT")},
-		{func(ctx context.Context, t *testing.T, x *twin) error { return purging(ctx, t, x) }},
+		{sql("BEGIN"), reviving("users WHERE id = 3"), sql("COMMIT")},
+		{purging},
 		{sql("INSERT INTO orders VALUES (20, 3)")},
-	}},
+	}, true},
+	// A purge that has taken rows and cannot end yet, as those who know of them are held.
+	{"restore against purge of parent and child", [][]step{
+		{sql("BEGIN"), sql("SELECT FROM tombstone.keyed FOR UPDATE"), sql("COMMIT")},
+		{purging},
+		{restoring("users", "id = 3", "orders WHERE id = 4")},
+	}, true},
+	{"restore of child and parent against purge", [][]step{
+		{restoring("orders", "id = 4")}, {restoring("users", "id = 3", "orders WHERE id = 4")}, {purging},
+	}, true},
 }
 
 // Whatever the order in which sessions get their turn, no live row refers to a deleted one, and none is lost.
@@ -96,18 +129,29 @@ func TestRaces(t *testing.T) {
 		t.Run(strings.ReplaceAll(r.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			_, soft := twins(t, fmt.Sprintf("race_%d", i), raced)
+			soft.known = soft.database(t)
 			for n, order := range permutations(r.sessions) {
 				if got := soft.raw(t, `SET tombstone.delete = purge; DELETE FROM bills; DELETE FROM notes; DELETE FROM orders; DELETE FROM users; RESET tombstone.delete;
 TRUNCATE tombstone.archive, tombstone.keyed, tombstone.severed, tombstone.deletions;
 INSERT INTO users VALUES (1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO orders VALUES (1, 1), (2, 2), (3, 2), (4, 3); INSERT INTO notes VALUES (1, 1), (2, 2); INSERT INTO bills VALUES (2, 2)`); got != "" {
 					t.Fatal(got)
 				}
-				for _, gone := range []string{"UPDATE orders SET deleted_at = now() - interval '1 year' WHERE id = 3", "UPDATE bills SET deleted_at = now()", "UPDATE users SET deleted_at = now() - interval '1 year' WHERE id = 3"} {
+				for _, gone := range []string{
+					"UPDATE orders SET deleted_at = now() - interval '1 year' WHERE id = 3", "UPDATE bills SET deleted_at = now()",
+					"UPDATE users SET deleted_at = now() - interval '1 year' WHERE id = 3", "UPDATE orders SET deleted_at = now() - interval '1 year' WHERE id = 4",
+				} {
 					if got := soft.raw(t, gone); got != "" {
 						t.Fatal(got)
 					}
 				}
+				soft.promises = make(chan string, 10)
 				r.play(t, soft, order)
+				close(soft.promises)
+				for rows := range soft.promises {
+					if got := soft.raw(t, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM "+rows+" AND deleted_at IS NULL) THEN RAISE EXCEPTION 'not live'; END IF; END $$"); r.lasting && got != "" {
+						t.Errorf("order %d, %v: %s was restored: %s", n, order, rows, got)
+					}
+				}
 				soft.whole(t, fmt.Sprintf("order %d, %v", n, order))
 				if t.Failed() {
 					return
@@ -160,7 +204,7 @@ func (r *race) play(t *testing.T, soft *twin, order []int) {
 			t.Fatal(err)
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
-		all[i] = &running{x: &twin{Conn: conn, set: soft.set}}
+		all[i] = &running{x: &twin{Conn: conn, set: soft.set, known: soft.known, promises: soft.promises}}
 	}
 	finish := func(s *running, err error) {
 		s.done = nil
@@ -225,12 +269,11 @@ RAISE EXCEPTION 'lost'; END IF; END $$`, table, id)); got != "" {
 	}
 }
 
-// purging deletes users whose time has come.
-func purging(ctx context.Context, _ *testing.T, x *twin) error {
-	_, err := x.PgConn().Exec(ctx, `BEGIN; SET LOCAL tombstone.delete = purge;
-DELETE FROM orders WHERE deleted_at < now() - interval '30 days'; DELETE FROM users WHERE deleted_at < now() - interval '30 days'; COMMIT`).ReadAll()
-	if err != nil {
-		_, _ = x.PgConn().Exec(ctx, "ROLLBACK").ReadAll()
+// purging purges. It waits for locks as long as it takes, so that it is seen to wait.
+func purging(ctx context.Context, t *testing.T, x *twin) error {
+	out, err := Purge(ctx, x.Conn, policyOf(t, "tables: [{name: \"*.*\", retention: 30d}]\n"), PurgeOptions{Purge: config.Purge{Batch: 10}, Pause: 10 * time.Millisecond})
+	if err == nil && out.Outcome != "done" {
+		err = fmt.Errorf("purge: %s %q", out.Outcome, out.Problems)
 	}
 	return err
 }

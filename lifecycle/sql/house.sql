@@ -240,6 +240,7 @@ DECLARE
 	parts text[] := '{}';
 	command text;
 	before text := current_setting('tombstone.delete', true);
+	parting text := current_setting('tombstone.parting', true);
 	role text := current_setting('session_replication_role');
 BEGIN
 	SELECT c.* INTO leaves, places, held FROM tombstone.closure(leaf, place) c;
@@ -260,6 +261,7 @@ BEGIN
 	END LOOP;
 	command := 'WITH ' || array_to_string(parts, ', ') || ' SELECT';
 	PERFORM set_config('tombstone.delete', 'purge', true);
+	PERFORM set_config('tombstone.parting', '', true); -- what goes here is kept here, and not also as what the server deletes
 	IF held THEN
 		-- A live row refers to the key. Either the row that is about to be written has it, or what is to become of the reference is still to be
 		-- done, after the statement. Foreign keys must not be followed now: ON DELETE CASCADE would lose rows.
@@ -276,6 +278,7 @@ BEGIN
 	IF held THEN
 		PERFORM pg_catalog.set_config('session_replication_role', role, true);
 	END IF;
+	PERFORM pg_catalog.set_config('tombstone.parting', COALESCE(parting, ''), true);
 	PERFORM pg_catalog.set_config('tombstone.delete', COALESCE(before, ''), true);
 END
 $$;
