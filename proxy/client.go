@@ -236,7 +236,7 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 		if reserved(port) {
 			return false, s.reserved()
 		}
-		if s.opened && s.wishes.outdated[key(port)] {
+		if s.opened && s.wishes.portal(s, port) {
 			s.refuseOutdated()
 			return true, nil
 		}
@@ -248,10 +248,6 @@ func (s *Session) clientPart(part *wire.Part) (bool, error) {
 			return true, nil
 		}
 		if u, ok := s.utilities.get(key(port)); ok {
-			if u.cursor != "" && s.wishes.outdated[u.cursor] {
-				s.refuseOutdated()
-				return true, nil
-			}
 			// A utility statement is analysed when it runs, not when it is bound.
 			names := []string{u.name, u.inner}
 			if u.inner == "" {

@@ -21,7 +21,8 @@
 // but for what can only be known here: that channel binding cannot pass
 // (binding.go), and that what the server blames is the proxy's connection
 // (hint.go). Before the first ReadyForQuery is handed over, the
-// session asks the server what names are in scope, and what relations there
+// session asks the server what names are in scope, what the session asks for by
+// the settings tombstone.* (wishes.go), and what relations there
 // are if no fresh snapshot of that database exists (refresh.go). From then on
 // a Query or Parse is planned and sent, edited or not, and every message that
 // asks for a reply is noted in a queue (queue.go). Replies are matched with

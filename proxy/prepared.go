@@ -197,6 +197,11 @@ func (s *Session) check(name string) verdict {
 		s.refresh()
 		return wait
 	}
+	return s.same(p)
+}
+
+// same looks whether the text that made a prepared statement still leads to the same plan.
+func (s *Session) same(p *prepared) verdict {
 	s.env.Stale, s.env.Failed = false, s.aborted()
 	s.reading()
 	plan := s.Plans.Rewrite(p.sql, &s.env, s.scratch)

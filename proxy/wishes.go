@@ -105,6 +105,13 @@ func (w *wishes) stale(st *rewrite.Stmt) bool {
 	return st.Cursors == rewrite.Uses && w.outdated[keyOf(st.Cursor)]
 }
 
+// portal reports whether a portal was opened under other settings, or reads from a cursor that was.
+func (w *wishes) portal(s *Session, port []byte) bool {
+	name := key(port)
+	u, _ := s.utilities.get(name)
+	return w.outdated[name] || u.cursor != "" && w.outdated[u.cursor]
+}
+
 // cursor takes in what a statement that has succeeded did to cursors, and reports whether there is one now to keep in mind.
 func (w *wishes) cursor(st *rewrite.Stmt) bool {
 	name := keyOf(st.Cursor)

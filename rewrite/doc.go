@@ -1,5 +1,6 @@
 // Package rewrite decides what a statement becomes. It is a pure function:
-// SQL text, the names in scope and a policy.Set in; a [Plan] out. No I/O, no
+// SQL text, the names in scope, a policy.Set and what the session asks for
+// ([Asks]) in; a [Plan] out. No I/O, no
 // clock, no state between calls. It is the only importer of the parser.
 //
 // # From text to plan
