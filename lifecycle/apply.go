@@ -17,6 +17,25 @@ const (
 	lockPause   = 5 * time.Second // how long others have their turn in between
 )
 
+// Alone waits until nobody else prepares the database, for as long as conn is open. It asks again and again rather than wait in the server: a
+// session that waits there would keep CREATE INDEX CONCURRENTLY waiting.
+func Alone(ctx context.Context, conn *pgx.Conn, w io.Writer) error {
+	for try := 0; ; try++ {
+		var mine bool
+		if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('tombstone'), pg_catalog.hashtext('prepare'))").Scan(&mine); err != nil || mine {
+			return err
+		}
+		if try == 0 {
+			fmt.Fprintln(w, "another tombstone prepare is at work in this database; waiting for it")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
 // Apply takes the steps and tells of each on w. A step that does not get its lock in time lets those go first who wait behind it, and
 // is tried again. What was done before an error stays, and other tables go on: what is missing then is told by the next look.
 func (s Script) Apply(ctx context.Context, conn *pgx.Conn, w io.Writer) error {

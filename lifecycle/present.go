@@ -11,7 +11,8 @@ func (k *ForeignKey) present() []*function {
 	changed := make([]string, len(k.Columns))
 	for i, name := range k.Columns {
 		given[i] = "NEW." + ident(name) + " IS NOT NULL"
-		changed[i] = fmt.Sprintf("OLD.%s::pg_catalog.text OPERATOR(pg_catalog.=) NEW.%s::pg_catalog.text", ident(name), ident(name))
+		typ := k.Child.typeOf(name)
+		changed[i] = text("OLD."+ident(name), typ) + " OPERATOR(pg_catalog.=) " + text("NEW."+ident(name), typ)
 	}
 	condition, revived, marker := strings.Join(given, " AND "), "", ""
 	if p := k.Child.Protected; p != nil {

@@ -75,7 +75,12 @@ func Undo(ctx context.Context, conn *pgx.Conn, d *Database, id uint64, dry bool)
 // Restore restores the deleted rows of a table that meet a condition, an SQL expression on its columns, and what the same deletion took with
 // them: all, or nothing as Undo does. A key that has been deleted more than once is restored as it was the last time.
 func Restore(ctx context.Context, conn *pgx.Conn, d *Database, table *Table, where string, dry bool) (*Restoration, error) {
-	return d.restore(ctx, conn, dry, func(ctx context.Context, r *restorer) error { return r.matching(ctx, table, where) })
+	return d.restore(ctx, conn, dry, func(ctx context.Context, r *restorer) error {
+		if err := r.matching(ctx, table, where); err != nil {
+			return err
+		}
+		return r.takeAlong(ctx)
+	})
 }
 
 // restore collects rows, looks what is in their way, and brings them back.
@@ -100,7 +105,7 @@ func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collec
 	}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return collect(ctx, r) },
-		r.takeAlong, r.first, r.count, r.collisions,
+		r.first, r.count, r.collisions,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -154,7 +159,7 @@ WHERE d.id = `+number+`::xid8 AND t.relation = $1::oid AND t.relation = ANY (d.t
 		if err != nil {
 			return err
 		}
-		if err := r.collect(ctx, t, where); err != nil {
+		if err := r.collect(ctx, t, where, "(SELECT d FROM tombstone.deletions d WHERE d.id = "+number+"::xid8 LIMIT 1)"); err != nil {
 			return err
 		}
 	}
@@ -172,7 +177,7 @@ func (r *restorer) matching(ctx context.Context, t *Table, where string) error {
 	if err := r.exec(ctx, `SET LOCAL search_path = pg_catalog, `+ident(t.Schema)+`, public, pg_temp`); err != nil {
 		return err
 	}
-	if err := r.collect(ctx, t, dead(t.Protected, "x.")+" AND ("+where+"\n)"); err != nil {
+	if err := r.collect(ctx, t, dead(t.Protected, "x.")+" AND ("+where+"\n)", r.deletionOf(t, "x.")); err != nil {
 		return fmt.Errorf("--where: %w", err)
 	}
 	if err := r.collectArchived(ctx, t, "("+where+"\n)"); err != nil {
@@ -196,13 +201,18 @@ AND r.key = s.key AND COALESCE(r.archived, 9223372036854775807) > COALESCE(s.arc
 	return nil
 }
 
-// collect takes in rows of a table that meet a condition on x, and locks them.
-func (r *restorer) collect(ctx context.Context, t *Table, where string) error {
+// deletionOf writes the deletion of a row.
+func (r *restorer) deletionOf(t *Table, alias string) string {
+	return fmt.Sprintf("tombstone.deletion_of(%s, %s, %s)", regclass(t), strings.Replace(instant(t.Protected), "NEW.", alias, 1), t.texts(alias, r.identity(t)))
+}
+
+// collect takes in rows of a table that meet a condition on x and are of a deletion, and locks them.
+func (r *restorer) collect(ctx context.Context, t *Table, where, deletion string) error {
 	key := t.texts("x.", r.identity(t))
 	return r.exec(ctx, fmt.Sprintf(`INSERT INTO pg_temp.restoring SELECT %[1]s, x.leaf, x.place, NULL, x.key, (x.d).id, (x.d).at
-FROM (SELECT x.tableoid AS leaf, x.ctid AS place, %[2]s AS key, tombstone.deletion_of(%[1]s, %[3]s, %[2]s) AS d FROM %[4]s x WHERE %[5]s FOR UPDATE) x
+FROM (SELECT x.tableoid AS leaf, x.ctid AS place, %[2]s AS key, %[3]s AS d FROM %[4]s x WHERE %[5]s FOR UPDATE) x
 WHERE NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.leaf = x.leaf AND r.place = x.place)`,
-		regclass(t), key, strings.Replace(instant(t.Protected), "NEW.", "x.", 1), t.only(), where))
+		regclass(t), key, deletion, t.only(), where))
 }
 
 // collectArchived takes in rows of a table that are in the archive and meet a condition on x.
@@ -227,8 +237,8 @@ func (r *restorer) takeAlong(ctx context.Context) error {
 			}
 			of := fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND p.\"tombstone deletion\" = %%s AND p.\"tombstone at\" = %%s)", r.taken(k.Parent), k.matches("p.", "x."))
 			if k.Child.Protected != nil {
-				d := fmt.Sprintf("(tombstone.deletion_of(%s, %s, %s))", regclass(k.Child), strings.Replace(instant(k.Child.Protected), "NEW.", "x.", 1), k.Child.texts("x.", r.identity(k.Child)))
-				if err := r.collect(ctx, k.Child, dead(k.Child.Protected, "x.")+" AND "+fmt.Sprintf(of, d+".id", d+".at")); err != nil {
+				d := r.deletionOf(k.Child, "x.")
+				if err := r.collect(ctx, k.Child, dead(k.Child.Protected, "x.")+" AND "+fmt.Sprintf(of, "("+d+").id", "("+d+").at"), d); err != nil {
 					return err
 				}
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 
@@ -110,5 +111,18 @@ func dial(ctx context.Context, o *pgx.ConnConfig) (*pgx.Conn, error) {
 	if o.RuntimeParams["application_name"] == "" {
 		o.RuntimeParams["application_name"] = "tombstone"
 	}
-	return pgx.ConnectConfig(ctx, o)
+	conn, err := pgx.ConnectConfig(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	// Through the proxy the deleted rows would be hidden from the very commands that are about them.
+	var through string
+	if err := conn.QueryRow(ctx, "SELECT COALESCE(pg_catalog.current_setting('tombstone.client', true), '')").Scan(&through); err != nil || through != "" {
+		err = errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+		if through != "" {
+			err = fmt.Errorf("%s:%d is tombstone itself, which hides deleted rows from this command, too; write the address of the database as --dsn", o.Host, o.Port)
+		}
+		return nil, err
+	}
+	return conn, nil
 }

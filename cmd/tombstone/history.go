@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,7 +24,7 @@ func history(ctx context.Context, s stdio, args []string) error {
 	f.StringVar(&filter.Table, "table", "", "only those that deleted rows of the table `NAME`")
 	f.StringVar(&filter.Role, "role", "", "only those of the database role `NAME`")
 	f.IntVar(&filter.Limit, "limit", 100, "the newest `N` only; 0 for all")
-	since := f.String("since", "", "only those since `TIME`: 2006-01-02, 2006-01-02T15:04:05Z, or so long ago, such as 24h")
+	since := f.String("since", "", "only those since `TIME`: 2006-01-02, 2006-01-02T15:04:05Z, or so long ago, such as 24h; without a zone it is this machine's")
 	asJSON := f.Bool("json", false, "print an array of JSON objects instead")
 	if err := w.parse(s, f, args, 0); err != nil {
 		return err
@@ -43,10 +45,20 @@ func history(ctx context.Context, s stdio, args []string) error {
 		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "ID\tAT\tROLE\tACTOR\tROWS\tREASON")
 		for _, d := range list {
-			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.At.Format(time.RFC3339), d.Role, d.Actor, counted(d.Tables), d.Reason)
+			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.At.Format(time.RFC3339), oneLine(d.Role), oneLine(d.Actor), oneLine(counted(d.Tables)), oneLine(d.Reason))
 		}
 		return t.Flush()
 	})
+}
+
+// oneLine takes out what would end a line or act on a terminal: anybody may set a reason.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
 }
 
 // counted writes how many rows of which tables.
@@ -72,7 +84,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil {
 		return now.Add(-ago), nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
 		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
 			return at, nil
 		}

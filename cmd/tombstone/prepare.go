@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tombstone/lifecycle"
+	"tombstone/policy"
 )
 
 func prepare(ctx context.Context, s stdio, args []string) error {
@@ -26,7 +27,16 @@ the tables, or as a superuser.`)
 		fmt.Fprintln(s.err, "tombstone prepare: --apply, --check and --remove are one or the other")
 		return errUsage
 	}
-	return w.read(ctx, s, func(conn *pgx.Conn, d *lifecycle.Database) error {
+	return w.on(ctx, s, func(conn *pgx.Conn, p *policy.Policy) error {
+		if *apply || *remove {
+			if err := lifecycle.Alone(ctx, conn, s.out); err != nil {
+				return err
+			}
+		}
+		d, err := lifecycle.Read(ctx, conn, p)
+		if err != nil {
+			return err
+		}
 		script := lifecycle.Prepare(d)
 		var beyond []string
 		if !*remove {

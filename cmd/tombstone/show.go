@@ -43,7 +43,7 @@ func printed(shown *lifecycle.Shown) string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-8s %s\n", name, value)
+			fmt.Fprintf(&b, "%-8s %s\n", name, oneLine(value))
 		}
 	}
 	line("deletion", fmt.Sprint(shown.ID))
@@ -59,9 +59,13 @@ func printed(shown *lifecycle.Shown) string {
 		if row.Archived {
 			place = " (in the archive)"
 		}
-		fmt.Fprintf(&b, "\n%s%s\n", row.Table, place)
+		fmt.Fprintf(&b, "\n%s%s\n", oneLine(row.Table), place)
 		for _, name := range slices.Sorted(maps.Keys(row.Values)) {
-			fmt.Fprintf(&b, "  %s: %s\n", name, strings.ReplaceAll(row.Values[name], "\n", "\n    "))
+			lines := strings.Split(row.Values[name], "\n")
+			for i := range lines {
+				lines[i] = oneLine(lines[i])
+			}
+			fmt.Fprintf(&b, "  %s: %s\n", oneLine(name), strings.Join(lines, "\n    "))
 		}
 	}
 	if shown.More {
