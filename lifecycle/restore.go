@@ -184,7 +184,8 @@ func (r *restorer) matching(ctx context.Context, t *Table, where string) error {
 		return fmt.Errorf("--where: %w", err)
 	}
 	return r.exec(ctx, `SET LOCAL search_path = pg_catalog, pg_temp`, `DELETE FROM pg_temp.restoring r USING pg_temp.restoring s
-WHERE r.relation = s.relation AND r.key = s.key AND r.at < s.at`)
+WHERE r.relation = s.relation AND r.key = s.key AND COALESCE(r.at, CASE WHEN r.archived IS NULL THEN timestamptz 'infinity' ELSE '-infinity' END)
+	< COALESCE(s.at, CASE WHEN s.archived IS NULL THEN timestamptz 'infinity' ELSE '-infinity' END)`)
 }
 
 // first leaves, of several rows that had one key in a transaction, the one that was there before it: the first to be deleted.

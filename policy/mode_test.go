@@ -49,3 +49,38 @@ tables:
 		}
 	}
 }
+
+// What is said outright of a table goes for its partitions, before a wildcard that matches them too.
+func TestPartitionsGoByTheirTable(t *testing.T) {
+	c, err := config.Parse("test.yaml", []byte(`
+listen: 127.0.0.1:6432
+upstream: postgres://127.0.0.1:5432
+tables:
+  - {name: "*.*", retention: 30d}
+  - {name: public.kept, retention: forever, hold: "true"}
+  - {name: public.off, mode: "off"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := []catalog.Column{{Name: "deleted_at", Type: "timestamp with time zone"}}
+	relation := func(oid uint32, name string, parents ...uint32) catalog.Relation {
+		return catalog.Relation{OID: oid, Name: catalog.Name{Schema: "public", Relation: name}, Kind: 'p', Columns: column, Parents: parents}
+	}
+	known, err := catalog.New("db", []catalog.Relation{
+		relation(1, "kept"), relation(2, "kept_a", 1), relation(3, "kept_a_b", 2), relation(4, "off"), relation(5, "off_a", 4), relation(6, "other"), relation(7, "other_a", 6),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := New(c.Tables, c.Bodies).Resolve(known)
+	for name, want := range map[string]string{"kept": "0s true", "kept_a": "0s true", "kept_a_b": "0s true", "off": "", "off_a": "", "other": "720h0m0s ", "other_a": "720h0m0s "} {
+		got := ""
+		if table, _ := set.Find("public", name); table != nil {
+			got = table.Retention.String() + " " + table.Hold
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}

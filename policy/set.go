@@ -262,7 +262,8 @@ func (s *Set) protect() {
 		}
 		rule := s.policy.rule(r.Name)
 		// A glob means every matching table that has the marker.
-		if rule == nil || rule.Glob() && r.Column(rule.Marker) < 0 {
+		// Of a partition or an inheritance child, what is said outright of a parent comes first.
+		if rule == nil || rule.Glob() && (r.Column(rule.Marker) < 0 || s.within(r, s.outright)) {
 			continue
 		}
 		s.tables[r.Name] = s.table(r, rule)
@@ -339,6 +340,12 @@ func (s *Set) table(r *catalog.Relation, rule *config.Table) *Table {
 		s.lacks(t)
 	}
 	return t
+}
+
+// outright reports whether an entry of the policy names a relation outright, in force or not.
+func (s *Set) outright(oid uint32) bool {
+	r := s.catalog.ByOID(oid)
+	return r != nil && slices.ContainsFunc(s.policy.written, func(t config.Table) bool { return !t.Glob() && t.Matches(r.Schema, r.Relation) })
 }
 
 // within reports whether an ancestor of a relation is one of those.
