@@ -216,12 +216,14 @@ WHERE NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.leaf = x.leaf AND r.pl
 		regclass(t), key, deletion, t.only(), where))
 }
 
-// collectArchived takes in rows of a table that are in the archive and meet a condition on x.
+// collectArchived takes in rows of a table that are in the archive and meet a condition on x, and locks them.
+//
+// Without that, one that is purged meanwhile would be live all the same.
 func (r *restorer) collectArchived(ctx context.Context, t *Table, where string) error {
 	return r.exec(ctx, fmt.Sprintf(`INSERT INTO pg_temp.restoring SELECT %[1]s, NULL, NULL, x."tombstone archive", %[2]s, x."tombstone deletion", x."tombstone at"
 FROM (SELECT a.id AS "tombstone archive", a.deletion AS "tombstone deletion", a.at AS "tombstone at", p.* FROM tombstone.archive a, LATERAL %[3]s
 	WHERE a.relation = %[1]s) x
-WHERE %[4]s AND NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.archived = x."tombstone archive")`,
+WHERE %[4]s AND NOT EXISTS (SELECT FROM pg_temp.restoring r WHERE r.archived = x."tombstone archive") FOR UPDATE OF x`,
 		regclass(t), t.texts("x.", r.identity(t)), shape("a.", t.Columns, "p"), where))
 }
 

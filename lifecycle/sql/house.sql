@@ -334,6 +334,7 @@ DECLARE
 	strange text;
 	parts text[] := '{}';
 BEGIN
+	PERFORM FROM tombstone.archive a WHERE a.id = ANY (ids) FOR UPDATE; -- else one that is purged meanwhile would be live all the same
 	FOR shape IN -- rows of one table may be from before and after a change of its columns
 		SELECT DISTINCT a.relation, ARRAY(SELECT jsonb_object_keys(a.row) ORDER BY 1) AS keys,
 			coalesce((SELECT t.alive FROM tombstone.tables t WHERE t.relation = a.relation), '{}') AS alive

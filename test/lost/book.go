@@ -17,6 +17,7 @@ type life struct {
 	uid       int64
 	relation  string
 	written   fields // as a client wrote it last
+	current   fields // as it was last in its table
 	toks      map[string]bool
 	dead      bool   // a tombstone, when it last changed in its table
 	buried    string // the transaction that made it a tombstone last
@@ -98,12 +99,16 @@ func (b *book) apply(e *event) {
 		l = &life{uid: *e.uid, relation: e.relation, toks: map[string]bool{}}
 		b.lives[*e.uid] = l
 	}
+	if e.op != "archive" && e.op != "unarchive" {
+		defer func() { l.current = e.row }()
+	}
 	l.lastEvent = fmt.Sprintf("%s by %s in transaction %s", e.op, e.app, e.xid)
 	switch e.op {
 	case "insert", "update":
 		switch {
 		case !l.toks[e.tok]:
-			l.toks[e.tok], l.written = true, e.row
+			l.write(e.row)
+			l.toks[e.tok] = true
 			b.written[e.tok]++
 		case e.op == "insert": // back from the archive
 			b.revived[e.app]++
@@ -131,6 +136,18 @@ func (b *book) apply(e *event) {
 		}
 	case "delete", "unarchive":
 		l.last = e
+	}
+}
+
+// write notes what a client has written. A reference that it left as ON DELETE had made it is still the one that was cut, and can come back.
+func (l *life) write(row fields) {
+	before := l.written
+	l.written = fields{}
+	for name, value := range row {
+		if r := called(l.relation).refOf(name); before != nil && r != nil && r.cut != "" && string(value) == string(l.current[name]) {
+			value = before[name]
+		}
+		l.written[name] = value
 	}
 }
 

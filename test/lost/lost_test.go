@@ -2,18 +2,42 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
 )
+
+var shared *stage
+
+func TestMain(m *testing.M) {
+	status, err := play(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lost:", err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func play(m *testing.M) (status int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if shared, err = newStage(ctx, io.Discard); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, shared.close()) }()
+	return m.Run(), nil
+}
 
 // A sample of the program.
 func TestNothingIsLost(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	var out strings.Builder
-	kept, err := run(ctx, []string{"-kills", "12", "-each", "12"}, &out, io.Discard)
+	kept, err := rounds(ctx, shared, 12, 12, 6, &out)
 	if err != nil || !kept {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
@@ -21,18 +45,9 @@ func TestNothingIsLost(t *testing.T) {
 
 // Whatever goes wrong with a row is found.
 func TestAudit(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	s, err := newStage(ctx, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	r, err := newRound(ctx, s, 1, 0, newTally(), io.Discard)
+	r, err := newRound(ctx, shared, 0, 0, newTally())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,13 +46,18 @@ func run(ctx context.Context, args []string, out, log io.Writer) (kept bool, err
 		return false, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	return rounds(ctx, s, *kills, *each, *clients, out)
+}
+
+// rounds plays as many rounds as it takes, and stops early when there is enough to look at.
+func rounds(ctx context.Context, s *stage, kills, each, clients int, out io.Writer) (kept bool, err error) {
 	t := newTally()
 	said := 0
-	for number, left := 1, *kills; left > 0; number++ {
-		n := min(left, *each)
+	for number, left := 1, kills; left > 0; number++ {
+		n := min(left, each)
 		left -= n
 		began := time.Now()
-		r, err := newRound(ctx, s, number, *clients, t, out)
+		r, err := newRound(ctx, s, number, clients, t)
 		if err == nil {
 			more := n / 4 // while there are only deletes
 			err = errors.Join(r.play(ctx, n-more, more), r.close(context.WithoutCancel(ctx)))
@@ -61,13 +66,16 @@ func run(ctx context.Context, args []string, out, log io.Writer) (kept bool, err
 			return false, fmt.Errorf("round %d: %w\n%s", number, err, t)
 		}
 		fmt.Fprintf(out, "round %d, %d kills to go, %s, %d events\n", number, left, time.Since(began).Round(time.Millisecond), r.book.events)
-		for ; said < len(t.wrong) && said < 50; said++ {
+		for ; said < len(t.wrong) && said < enough; said++ {
 			fmt.Fprintln(out, "WRONG:", t.wrong[said])
 		}
-		if len(t.wrong) > 50 {
+		if len(t.wrong) > enough {
 			break
 		}
 	}
 	fmt.Fprintln(out, t)
 	return len(t.wrong) == 0, nil
 }
+
+// enough differences are told. Those after them come from the same.
+const enough = 50

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -17,7 +16,6 @@ type round struct {
 	database  string
 	db        *pgx.Conn // the audit's own
 	tally     *tally
-	out       io.Writer
 	gate      sync.RWMutex // held for reading while somebody is at work; for writing at a quiet moment
 	clients   []*client
 	operators []*operator
@@ -26,11 +24,12 @@ type round struct {
 	destroyers map[string]bool // transactions that really delete, by name
 }
 
-func newRound(ctx context.Context, s *stage, number, clients int, t *tally, out io.Writer) (*round, error) {
-	r := &round{number: number, stage: s, database: fmt.Sprintf("round_%d", number), tally: t, out: out, book: newBook(), destroyers: map[string]bool{}}
+func newRound(ctx context.Context, s *stage, number, clients int, t *tally) (*round, error) {
+	r := &round{number: number, stage: s, database: fmt.Sprintf("round_%d", number), tally: t, book: newBook(), destroyers: map[string]bool{}}
 	if _, err := s.admin.Exec(ctx, "CREATE DATABASE "+r.database+" TEMPLATE model"); err != nil {
 		return nil, err
 	}
+	// The log is in UTC, and what is compared with it has to be.
 	var err error
 	if r.db, err = pgx.Connect(ctx, r.dsn()+"&timezone=UTC&intervalstyle=postgres&application_name=audit"); err != nil {
 		return nil, err
