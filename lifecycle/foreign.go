@@ -44,9 +44,11 @@ PERFORM pg_catalog.set_config('tombstone.parting', '', true);
 			set[i] = ident(name) + " = " + value
 			was[i] = k.refOf(name)
 		}
-		fmt.Fprintf(&b, `WITH cut AS (UPDATE %s c SET %s WHERE %s RETURNING %s AS key, %s AS became)
+		// What an earlier deletion cut of the same reference has been changed since.
+		fmt.Fprintf(&b, `WITH cut AS (UPDATE %s c SET %s WHERE %s RETURNING %s AS key, %s AS became),
+again AS (DELETE FROM tombstone.severed s USING cut WHERE s.relation OPERATOR(pg_catalog.=) %[6]s::pg_catalog.regclass AND s.constraint_name OPERATOR(pg_catalog.=) %[7]s AND s.key OPERATOR(pg_catalog.=) cut.key)
 INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
-SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %s::pg_catalog.regclass, %s, cut.key, %s, cut.became FROM cut;
+SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %[6]s::pg_catalog.regclass, %[7]s, cut.key, %[8]s, cut.became FROM cut;
 `, child.only(), strings.Join(set, ", "), where, child.texts("c.", identity), child.texts("c.", k.SetColumns), literal(full(child.Name)), literal(k.Name), k.Parent.texts("OLD.", was))
 		if k.OnDelete == 'd' { // the default may be the key that went: then nothing has changed, and nothing is looked at
 			b.WriteString(k.check(where))

@@ -46,7 +46,7 @@ var ErrRemoved = errors.New("the record of deletions is there, but tombstone pre
 // History lists deletions, the newest first.
 func History(ctx context.Context, conn *pgx.Conn, f Filter) ([]Deletion, error) {
 	var there, readable bool
-	if err := conn.QueryRow(ctx, `SELECT pg_catalog.to_regclass('tombstone.deletions') IS NOT NULL,
+	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'tombstone' AND c.relname = 'deletions'),
 EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'tombstone' AND p.proname = 'counts')`).Scan(&there, &readable); err != nil {
 		return nil, err
 	}

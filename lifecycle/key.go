@@ -94,3 +94,13 @@ func (t *Table) typeOf(name string) string {
 	}
 	return ""
 }
+
+// replaced writes that the row which an entry s of tombstone.severed is about has gone to the archive since: one of its key now is another.
+func replaced(t *Table, columns []string) string {
+	list := make([]string, len(columns))
+	for i, name := range columns {
+		list[i] = "a.row OPERATOR(pg_catalog.->>) " + literal(name)
+	}
+	return fmt.Sprintf("EXISTS (SELECT FROM tombstone.archive a WHERE a.relation OPERATOR(pg_catalog.=) %s AND a.archived OPERATOR(pg_catalog.>=) s.at AND ARRAY[%s] OPERATOR(pg_catalog.=) s.key)",
+		regclass(t), strings.Join(list, ", "))
+}

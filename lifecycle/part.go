@@ -126,8 +126,10 @@ func (d *Database) cuts(t *Table) string {
 		if p := k.Child.Protected; p != nil {
 			where += " AND " + live(p, "c.")
 		}
-		fmt.Fprintf(&b, `INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
-SELECT d.id, d.at, %s, %s, %s, %s, ARRAY[%s] FROM %s c WHERE %s;
+		fmt.Fprintf(&b, `DELETE FROM tombstone.severed s USING %[6]s c WHERE s.relation OPERATOR(pg_catalog.=) %[1]s AND s.constraint_name OPERATOR(pg_catalog.=) %[2]s
+	AND s.key OPERATOR(pg_catalog.=) %[3]s AND %[7]s;
+INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
+SELECT d.id, d.at, %[1]s, %[2]s, %[3]s, %[4]s, ARRAY[%[5]s] FROM %[6]s c WHERE %[7]s;
 `, regclass(k.Child), literal(k.Name), k.Child.texts("c.", d.identity(k.Child)), t.texts("OLD.", was), strings.Join(became, ", "), k.Child.only(), where)
 	}
 	return b.String()

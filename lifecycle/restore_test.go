@@ -16,6 +16,7 @@ CREATE TRIGGER aud BEFORE INSERT OR UPDATE OR DELETE ON ren FOR EACH ROW EXECUTE
 CREATE TABLE shifts (id int PRIMARY KEY, during int4range, deleted_at timestamptz, EXCLUDE USING gist (during WITH &&)); INSERT INTO shifts VALUES (1, '[1,5)');
 CREATE TABLE docs (code text PRIMARY KEY, doc jsonb, deleted_at timestamptz); INSERT INTO docs VALUES ('de', '{"a": 1}');
 CREATE TABLE days (day date PRIMARY KEY, note text, deleted_at timestamptz); INSERT INTO days VALUES ('2026-01-02', 'x');`)
+	soft.raw(t, "UPDATE notes SET user_id = 9 WHERE id = 1")
 	one := func(sql string) string { return strings.TrimSuffix(soft.do(t, sql), "1;") }
 	restore := func(table, where string, dry bool) string {
 		t.Helper()
@@ -50,6 +51,10 @@ CREATE TABLE days (day date PRIMARY KEY, note text, deleted_at timestamptz); INS
 		{"DELETE FROM countries WHERE code = 'de'", "countries", "code = 'de' AND name = 'Germany'", "[{public.cities 2} {public.countries 1}] 0 [] []", "SELECT name FROM countries WHERE code = 'de'", "[Germany]\n"},
 		{"", "countries", "name = 'Neuland'", "[public.countries (code)=(de): (code) is taken by the row (code)=(de)]", "", ""},
 		{"DELETE FROM countries WHERE code = 'de'", "countries", "true", "[{public.cities 2} {public.countries 1}] 0 [] []", "SELECT name FROM countries WHERE code = 'de'", "[Germany]\n"},
+		// A reference that was changed and cut again is the later deletion's, and a row that has only the key of the one that was cut is another.
+		{"DELETE FROM users WHERE id = 9; UPDATE notes SET user_id = 10 WHERE id = 1; DELETE FROM users WHERE id = 10", "users", "id = 9", "[{public.users 1}] 0 [] []", "SELECT user_id FROM notes WHERE id = 1", "[]\n"},
+		{"", "users", "id = 10", "[{public.users 1}] 1 [] []", "SELECT user_id FROM notes WHERE id = 1", "[10]\n"},
+		{"DELETE FROM users WHERE id = 10; DELETE FROM notes WHERE id = 1; INSERT INTO notes VALUES (1, NULL)", "users", "id = 10", "[{public.users 1}] 0 [] []", "SELECT user_id FROM notes WHERE id = 1", "[]\n"},
 		{"DELETE FROM shifts; INSERT INTO shifts VALUES (2, '[2,3)')", "shifts", "id = 1", "[public.shifts shifts_during_excl: conflicting key value violates exclusion constraint", "", ""},
 		{"DELETE FROM ren; INSERT INTO ren VALUES (1, 'y'); DELETE FROM ren", "ren", "old = 'x'", "[{public.ren 1}] 0 [] []", "SELECT old FROM ren", "[x]\n"},
 		{"DELETE FROM ren; INSERT INTO ren VALUES (1, 'z'); DELETE FROM ren; ALTER TABLE ren RENAME old TO fresh", "ren", "fresh IS NULL", "[public.ren (id)=(1): it has a value of column old, which the table does not have any more", "SELECT count(*) FROM tombstone.archive WHERE relation = 'ren'::regclass", "[2]\n"},

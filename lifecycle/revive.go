@@ -49,10 +49,10 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 			fmt.Fprintf(&body, `-- %s of %s
 WITH mended AS (
 	DELETE FROM tombstone.severed s WHERE s.deletion OPERATOR(pg_catalog.=) d.id AND s.at OPERATOR(pg_catalog.=) d.at
-		AND s.relation OPERATOR(pg_catalog.=) %s AND s.constraint_name OPERATOR(pg_catalog.=) %s AND s.was OPERATOR(pg_catalog.=) %s RETURNING s.key, s.became)
+		AND s.relation OPERATOR(pg_catalog.=) %s AND s.constraint_name OPERATOR(pg_catalog.=) %s AND s.was OPERATOR(pg_catalog.=) %s RETURNING s.key, s.became, %s AS replaced)
 UPDATE %s c SET %s FROM mended m
-WHERE m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(pg_catalog.=) %s;
-`, k.Name, k.Child.Name, child, literal(k.Name), t.texts("NEW.", was), k.Child.only(), strings.Join(set, ", "), childKey, k.Child.texts("c.", k.SetColumns))
+WHERE NOT m.replaced AND m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(pg_catalog.=) %s;
+`, k.Name, k.Child.Name, child, literal(k.Name), t.texts("NEW.", was), replaced(k.Child, identity(k.Child)), k.Child.only(), strings.Join(set, ", "), childKey, k.Child.texts("c.", k.SetColumns))
 		}
 	}
 	f.body = body.String()

@@ -34,7 +34,8 @@ func TestDeleteAndUndo(t *testing.T) {
 	const schema = `CREATE TABLE users (id int PRIMARY KEY, email text UNIQUE);
 CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users ON DELETE CASCADE);
 INSERT INTO users VALUES (1, 'a@example.org'), (2, 'b@example.org');
-INSERT INTO orders VALUES (10, 1), (11, 1), (20, 2);`
+INSERT INTO orders VALUES (10, 1), (11, 1), (20, 2);
+CREATE ROLE app LOGIN; GRANT SELECT, INSERT, DELETE ON users, orders TO app;`
 	if _, err := c.Psql(ctx, "postgres", schema); err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +118,24 @@ INSERT INTO orders VALUES (10, 1), (11, 1), (20, 2);`
 	if got := call(0, "undo", id); !strings.Contains(got, "restored: 2") || rows() != "2 3" {
 		t.Errorf("%s, then %s", got, rows())
 	}
+	// Who has no rights but these deletes as before, and has no way into what is known of deletions.
+	app, err := pgx.Connect(ctx, fmt.Sprintf("postgres://app@%s/postgres", proxy.proxy.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close(ctx)
+	if _, err := app.Exec(ctx, "INSERT INTO users VALUES (50, 'app@example.org'); INSERT INTO orders VALUES (50, 50)"); err != nil {
+		t.Fatal(err)
+	}
+	if tag, err := app.Exec(ctx, "DELETE FROM users WHERE id = 50"); err != nil || tag.String() != "DELETE 1" || rows() != "2 3" {
+		t.Errorf("%s %v, then %s", tag, err, rows())
+	}
+	if _, err := app.Exec(ctx, "SELECT FROM tombstone.archive"); err == nil {
+		t.Error("anybody may read the archive")
+	}
+	if o := tombstone(t, "", "history", "--config", file, "--dsn", fmt.Sprintf("postgres://postgres@%s/postgres", proxy.proxy.Addr())); o.status != 1 || !strings.Contains(o.err, "is tombstone itself") {
+		t.Errorf("through the proxy: %d %s%s", o.status, o.out, o.err)
+	}
 	var shown lifecycle.Shown
 	if err := json.Unmarshal([]byte(call(0, "show", "--json", fmt.Sprint(list[0].ID))), &shown); err != nil || len(shown.Rows) != 0 {
 		t.Errorf("what was undone is still shown: %+v %v", shown, err)
@@ -126,7 +145,7 @@ INSERT INTO orders VALUES (10, 1), (11, 1), (20, 2);`
 			t.Fatal(err)
 		}
 	}
-	if err := json.Unmarshal([]byte(call(0, "history", "--json")), &list); err != nil || len(list) != 4 {
+	if err := json.Unmarshal([]byte(call(0, "history", "--json")), &list); err != nil || len(list) != 5 {
 		t.Fatalf("%+v %v", list, err)
 	}
 	if got := call(0, "show", fmt.Sprint(list[0].ID)); !strings.Contains(got, "program  shop") || !strings.Contains(got, "public.orders\n  deleted_at: ") || !strings.Contains(got, "  id: 11\n  user_id: 1\n") {

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS tombstone.severed (
 	became text[] NOT NULL -- what ON DELETE put in its place
 );
 CREATE INDEX IF NOT EXISTS severed_deletion ON tombstone.severed (deletion);
+CREATE INDEX IF NOT EXISTS severed_key ON tombstone.severed (relation, key);
 
 -- Rows that are no longer in their table, whole: a deleted one whose key was used again, and one of a table that is not
 -- protected which went with a deleted row of one that is.

@@ -41,7 +41,7 @@ func Query(markers []string) string {
 }
 
 const catalogQuery = `SELECT ` + asASCIIBegin + `pg_catalog.json_build_object(` +
-	`'database', pg_catalog.current_database(), 'prepared', pg_catalog.to_regclass('tombstone.deletions') IS NOT NULL, ` +
+	`'database', pg_catalog.current_database(), 'prepared', EXISTS (SELECT FROM pg_catalog.pg_namespace h WHERE h.nspname OPERATOR(pg_catalog.=) 'tombstone'::pg_catalog.name), ` +
 	`'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
 	`'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, ` +
 	`'columns', CASE WHEN marked.marked THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), ` +
