@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (agreed bool, e
 	f.IntVar(&p.Workers, "workers", max(2, runtime.NumCPU()), "so `many` twins at a time")
 	f.DurationVar(&p.Patience, "shrink", 40*time.Second, "spend at most so `long` on shrinking one difference")
 	major := f.Int("pg-major", 0, "PostgreSQL's major `version`; 0 for the one that is here")
+	known := f.Float64("known", 0, "agree if at most so `many` scripts in a hundred differ: differences that are known and not mended yet")
 	verbose := f.Bool("v", false, "tell which errors both agreed on, and show -script")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -68,5 +69,5 @@ func run(ctx context.Context, args []string, out, log io.Writer) (agreed bool, e
 	if err := Run(ctx, stage, p, r); err != nil && ctx.Err() == nil {
 		return false, err
 	}
-	return r.Summary(out, *verbose), nil
+	return r.Summary(out, *verbose, *known), nil
 }
