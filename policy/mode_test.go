@@ -84,3 +84,26 @@ tables:
 		}
 	}
 }
+
+// A view that shows the marker of one table, and rows of another that is protected too, is told of.
+func TestHalfShown(t *testing.T) {
+	c, err := config.Parse("test.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1:5432\ntables: [{name: public.a}, {name: public.b}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := []catalog.Column{{Name: "deleted_at", Type: "timestamp with time zone"}}
+	name := func(n string) catalog.Name { return catalog.Name{Schema: "public", Relation: n} }
+	known, err := catalog.New("db", []catalog.Relation{
+		{OID: 1, Name: name("a"), Kind: 'r', Columns: column}, {OID: 2, Name: name("b"), Kind: 'r', Columns: column},
+		{OID: 3, Name: name("half"), Kind: 'v', Columns: column, Reads: []uint32{1, 2}, Shows: []uint32{1}},
+		{OID: 4, Name: name("tested"), Kind: 'v', Columns: column, Reads: []uint32{1, 2}, Shows: []uint32{1}, Tests: []uint32{2}},
+		{OID: 5, Name: name("one"), Kind: 'v', Columns: column, Reads: []uint32{1}, Shows: []uint32{1}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := New(c.Tables, c.Bodies).Resolve(known).Warnings()
+	if len(list) != 1 || list[0].Table != "public.b" {
+		t.Errorf("%+v", list)
+	}
+}
