@@ -130,7 +130,7 @@ func (t *tour) gone(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.note("Not yet: foreign keys. ON DELETE CASCADE does not follow a marked row so far, so the user's orders stay as they are.")
+	t.note("Foreign keys are the database's half: once tombstone prepare has been there, the user's orders go as ON DELETE CASCADE says.")
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (t *tour) restore(ctx context.Context) error {
 	if err := t.ask(ctx, t.proxy, "SELECT id, name FROM users WHERE id = 5;", "5|Keiko Dubois"); err != nil {
 		return err
 	}
-	t.note("Not yet: a command that does this, for a row or for all that one transaction deleted.")
+	t.note("In a prepared database tombstone restore does this for a row, and tombstone undo for all that one transaction deleted.")
 	return nil
 }
 
