@@ -67,7 +67,7 @@ func (r *rewriter) setConfig(x *pg.FuncCall) {
 		if value, ok := constant(x.Args[1]); ok && value.GetSval() != nil {
 			r.settles(what, value.GetSval().GetSval(), x.Location)
 		}
-	case settingActor, settingReason:
+	case settingActor, settingReason, settingClient:
 	default:
 		// tombstone.noted_.. tells the database that a deletion is written down already.
 		if strings.HasPrefix(what, "tombstone.") {
