@@ -13,8 +13,7 @@ var errMoved = errors.New("nothing was restored: rows have changed in the meanti
 // bringBack makes the rows live that are taken in, in any order: what refers to what is looked at when all are back.
 func (r *restorer) bringBack(ctx context.Context) error {
 	err := r.exec(ctx, "INSERT INTO tombstone.undoing VALUES (pg_catalog.pg_current_xact_id()) ON CONFLICT DO NOTHING",
-		"SELECT set_config('search_path', path, true) FROM pg_temp.restoring_path", // triggers that others have made go by it
-		"SELECT tombstone.unarchive(ARRAY(SELECT archived FROM pg_temp.restoring WHERE archived IS NOT NULL), pg_catalog.current_setting('search_path'))")
+		"SELECT set_config('search_path', path, true) FROM pg_temp.restoring_path") // triggers that others have made go by it
 	if err != nil {
 		return err
 	}
@@ -34,6 +33,10 @@ func (r *restorer) bringBack(ctx context.Context) error {
 		if tag.RowsAffected() != want {
 			return errMoved
 		}
+	}
+	// Those from the archive come last: a newer tombstone that makes room takes along the tombstones that refer to its key.
+	if err := r.exec(ctx, "SELECT tombstone.unarchive(ARRAY(SELECT archived FROM pg_temp.restoring WHERE archived IS NOT NULL), pg_catalog.current_setting('search_path'))"); err != nil {
+		return err
 	}
 	if err := r.exec(ctx, "DELETE FROM tombstone.keyed k USING pg_temp.restoring r WHERE k.relation = r.relation AND k.key = r.key"); err != nil {
 		return err

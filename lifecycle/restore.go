@@ -159,7 +159,7 @@ WHERE d.id = `+number+`::xid8 AND t.relation = $1::oid AND t.relation = ANY (d.t
 		if err != nil {
 			return err
 		}
-		if err := r.collect(ctx, t, where, "(SELECT d FROM tombstone.deletions d WHERE d.id = "+number+"::xid8 LIMIT 1)"); err != nil {
+		if err := r.collect(ctx, t, where, `(SELECT "the deletion" FROM tombstone.deletions "the deletion" WHERE "the deletion".id = `+number+"::xid8 LIMIT 1)"); err != nil {
 			return err
 		}
 	}
