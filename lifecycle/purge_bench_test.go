@@ -21,13 +21,15 @@ func BenchmarkPurge(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	made := 0 // a benchmark is begun anew until it takes long enough
 	for _, index := range []string{"", "CREATE INDEX ON users (deleted_at) WHERE deleted_at IS NOT NULL;"} {
 		for _, prepared := range []bool{false, true} {
 			b.Run(fmt.Sprintf("index=%v/prepared=%v", index != "", prepared), func(b *testing.B) {
 				ctx := context.Background()
-				for n := range b.N {
+				for range b.N {
 					b.StopTimer()
-					name := fmt.Sprintf("bench_%d_%d_%v", len(index), n, prepared)
+					made++
+					name := fmt.Sprintf("bench_%d", made)
 					y := newYard(b, name, `CREATE TABLE users (id bigint PRIMARY KEY, name text, deleted_at timestamptz);
 CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users ON DELETE CASCADE, deleted_at timestamptz); CREATE INDEX ON orders (user_id)`,
 						"{name: public.users, retention: 30d}, {name: public.orders, retention: 30d}", prepared)
