@@ -100,6 +100,11 @@ var causes = []*Cause{
 		Line: "functions, triggers and DO blocks run on the server, unseen: they see tombstones, and really delete",
 		Also: func(sql string, r *Result, s *Story) bool { return found(`^do\b`, sql) || s.runsBody(sql) },
 	},
+	{
+		Line: "functions, triggers and DO blocks run on the server, unseen: they see tombstones, and really delete",
+		File: "truncate", // a function in PL/pgSQL that was there before the tables that it reads
+		SQL:  `from tp_chk_data\(\)`,
+	},
 	foreignKey,
 	{
 		Line: "the database's half is not installed: a unique key or exclusion constraint is not partial, so a tombstone still holds its value",
