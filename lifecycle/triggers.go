@@ -73,7 +73,8 @@ func print(text string) string {
 	return " [" + hex.EncodeToString(sum[:6]) + "]"
 }
 
-// setting is the session setting that holds the marker of the rows of a group of tables that the current transaction deletes.
+// setting is the session setting that says, until the end of the transaction, that rows of a group of tables which it deletes are noted: those
+// whose marker is its time.
 func setting(group []*Table) string {
 	sum := sha256.Sum256([]byte(relations(group)))
 	return "tombstone.noted_" + hex.EncodeToString(sum[:4])
@@ -103,17 +104,22 @@ func (d *Database) record(t *Table) *function {
 		about: "Before a row of " + t.Name.String() + " is deleted: notes the deletion, and locks the row as a DELETE does.",
 	}
 	group := d.group(t)
-	noted := fmt.Sprintf("COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) NEW.%s::pg_catalog.text",
-		literal(setting(group)), ident(t.Protected.Marker))
-	note := fmt.Sprintf("PERFORM tombstone.note(%s, %s, %s, %s, %s);\n",
-		relations(group), literal(setting(group)), regclass(t), instant(t.Protected), t.texts("NEW.", d.identity(t)))
+	tables := relations(group)
+	note := fmt.Sprintf("PERFORM tombstone.note(%s, %s, %s);\n", tables, regclass(t), t.texts("NEW.", d.identity(t)))
 	condition := burying(t)
 	locks := slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.Parent == t || k.Child == t && k.OnDelete != 'c' })
-	switch {
-	case tells(t.Protected) && locks:
-		note = "IF " + noted + " THEN\n" + indent(note) + "END IF;\n"
-	case tells(t.Protected):
-		condition += " AND " + noted
+	if tells(t.Protected) {
+		// The cheaper test is first: this is asked for each row. Assignments instead of PERFORM, since the language evaluates an expression itself.
+		marker := "NEW." + ident(t.Protected.Marker)
+		first := fmt.Sprintf("(COALESCE(pg_catalog.current_setting(%s, true), '') OPERATOR(pg_catalog.<>) 'yes' OR %s OPERATOR(pg_catalog.<>) pg_catalog.now())", literal(setting(group)), marker)
+		note = fmt.Sprintf("IF %s OPERATOR(pg_catalog.=) pg_catalog.now() AND tombstone.deletion(%s) THEN\n\tnoted := pg_catalog.set_config(%s, 'yes', true); -- so that nothing is called for the next row\nELSE\n%sEND IF;\n",
+			marker, tables, literal(setting(group)), indent(note))
+		f.declare = "noted pg_catalog.text;\n"
+		if locks {
+			note = "IF " + first + " THEN\n" + indent(note) + "END IF;\n"
+		} else {
+			condition += " AND " + first
+		}
 	}
 	f.body = note
 	if locks {

@@ -90,17 +90,13 @@ BEGIN
 END
 $$;
 
--- note writes down that the current transaction deletes a row of tables that delete from one another. It is called for the first row in a
--- transaction, and for every one whose marker does not tell its deletion.
-CREATE OR REPLACE FUNCTION tombstone.note(tables regclass[], setting text, relation regclass, marker timestamptz, key text[]) RETURNS void
+-- note writes down a deleted row whose marker does not tell its deletion.
+CREATE OR REPLACE FUNCTION tombstone.note(tables regclass[], relation regclass, key text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-	IF tombstone.deletion(tables) AND marker OPERATOR(pg_catalog.=) pg_catalog.now() THEN
-		PERFORM pg_catalog.set_config(setting, marker::pg_catalog.text, true); -- so that nothing is called for the next row
-	ELSE
-		INSERT INTO tombstone.keyed (deletion, at, relation, key)
-		VALUES (pg_catalog.pg_current_xact_id(), pg_catalog.now(), note.relation, note.key);
-	END IF;
+	PERFORM tombstone.deletion(tables);
+	INSERT INTO tombstone.keyed (deletion, at, relation, key)
+	VALUES (pg_catalog.pg_current_xact_id(), pg_catalog.now(), note.relation, note.key);
 END
 $$;
 
