@@ -120,7 +120,7 @@ INSERT INTO users SELECT generate_series(1, 10); INSERT INTO orders SELECT i, 1 
 	if got := conn.raw(t, "DELETE FROM users WHERE id = 1 OR id = 200"); got != "" {
 		t.Error(got)
 	}
-	if got := conn.do(t, "SELECT tgname FROM pg_trigger WHERE tgrelid = 'users'::regclass AND NOT tgisinternal ORDER BY 1"); got != "[tombstone_part]\n[tombstone_part_delete]\n2;" {
+	if got := conn.do(t, "SELECT tgname FROM pg_trigger WHERE tgrelid = 'users'::regclass AND NOT tgisinternal ORDER BY 1"); got != "[First_tombstone_part]\n[tombstone_part]\n2;" {
 		t.Error(got)
 	}
 	apply("tables: [{name: public.other}]\n")

@@ -27,7 +27,7 @@ func evict(t *Table, indexes []*Index) *function {
 				columns = append(columns, name)
 			}
 		}
-		fmt.Fprintf(&body, `-- %[1]s
+		fmt.Fprintf(&body, `%[1]s
 SELECT %[2]s, x.xmax::pg_catalog.text OPERATOR(pg_catalog.<>) '0' INTO gone, busy FROM %[3]s x WHERE %[4]s;
 IF FOUND THEN
 	IF busy AND NOT gone AND TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
@@ -43,7 +43,7 @@ IF FOUND THEN
 		PERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));
 	END IF;
 END IF;
-`, x.Name, dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "))
+`, remark(x.Name), dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "))
 	}
 	if len(columns) == 0 {
 		return nil

@@ -9,63 +9,110 @@ import (
 // follow does what foreign keys say ON DELETE when a row of the table is buried: none if none says anything.
 //
 // The server's own keys go breadth first: what a cascaded DELETE starts waits for all that the statement itself has started. Triggers of an
-// UPDATE within a trigger do not wait. Where that makes a difference, the function is called by a constraint trigger that is deferred, and
-// flush has it called level by level at the end of the statement.
+// UPDATE within a trigger do not wait. Where that makes a difference, the function is called by a constraint trigger that is deferred by the
+// first that is called, and flush has the next levels called at the end of the statement.
 func (d *Database) follow(t *Table) []*function {
 	f := &function{
 		name: dotted(t.Schema, t.Relation, "follow"), result: "NULL",
 		about: "After a row of " + t.Name.String() + " is deleted: does what foreign keys to it say ON DELETE.",
 	}
-	var body strings.Builder
-	for _, k := range d.Keys {
-		if k.Parent == t && k.acts() {
-			body.WriteString(k.action(d.identity(k.Child)))
-		}
-	}
-	if body.Len() == 0 {
+	acting := d.acting(t)
+	if len(acting) == 0 {
 		return nil
 	}
-	after := trigger{"tombstone_follow", t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), "", false}
 	group := d.group(t)
-	if !d.entangled(group) {
+	flushed := d.flushed(t)
+	nested := slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.OnDelete == 'c' && k.Child == t && k.Parent.Protected != nil })
+	nests := flushed || slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && len(d.acting(k.Child)) > 0 })
+	var body strings.Builder
+	if nested || nests {
+		f.declare = "above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true); -- another row, whose key has taken this one along\nsaid pg_catalog.text;\n"
+	}
+	if nests {
+		body.WriteString("said := pg_catalog.set_config('tombstone.following', 'yes', true);\n")
+	}
+	for _, k := range acting {
+		then := ""
+		if nested {
+			then = deeper
+		}
+		body.WriteString(k.action(d.identity(k.Child), then))
+	}
+	if nests {
+		body.WriteString("said := pg_catalog.set_config('tombstone.following', COALESCE(above, ''), true);\n")
+	}
+	after := trigger{followed(t), t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), "", false}
+	if !flushed {
 		f.body = body.String() + "IF " + aboveReadCommitted + " THEN\n" + indent(probe("NULL")) + "END IF;\n"
 		f.triggers = []trigger{after}
 		return []*function{f}
 	}
-	follows, probes := constraints(group, "tombstone_follow"), constraints(group, "tombstone_probe")
 	f.body = fmt.Sprintf(`IF pg_catalog.current_setting('tombstone.followed', true) IS DISTINCT FROM 'yes' THEN
-	PERFORM pg_catalog.set_config('tombstone.followed', 'yes', true);
+	said := pg_catalog.set_config('tombstone.followed', 'yes', true);
 	SET CONSTRAINTS %s DEFERRED; -- what this starts is of the next level
 END IF;
-`, follows) + body.String()
-	after.deferrable = "DEFERRABLE INITIALLY DEFERRED"
+`, constraints(d.levels(group), followed)) + body.String()
+	after.deferrable = "DEFERRABLE INITIALLY IMMEDIATE"
+	if t.Kind == 'p' {
+		after.deferrable = initiallyDeferred
+	}
 	f.triggers = []trigger{after}
 	seen := after
-	seen.name, seen.condition = "tombstone_probe", after.condition+" AND "+aboveReadCommitted
-	flush := trigger{"tombstone_flush", t, after.when, "COALESCE(pg_catalog.current_setting('tombstone.flushing', true), '') OPERATOR(pg_catalog.<>) 'on'", "", false}
-	flush.statement = t.Kind != 'p' // a statement that names a partition has no statement trigger of the whole
-	return []*function{f,
+	seen.name, seen.condition, seen.deferrable = "tombstone_probe", after.condition+" AND "+aboveReadCommitted, initiallyDeferred
+	return []*function{f, d.flush(t, group),
 		{
 			name: dotted(t.Schema, t.Relation, "probe"), result: "NULL", body: probe("NULL"), triggers: []trigger{seen},
 			about: "After a row of " + t.Name.String() + " is deleted above READ COMMITTED: sees what has come to refer to it since.",
-		}, {
-			name: dotted(t.Schema, t.Relation, "flush"), result: "NULL", triggers: []trigger{flush},
-			about: "After a statement that deletes rows of " + t.Name.String() + ": has foreign keys followed, level by level.",
-			body: fmt.Sprintf(`PERFORM pg_catalog.set_config('tombstone.flushing', 'on', true);
-LOOP
-	PERFORM pg_catalog.set_config('tombstone.followed', '', true);
-	SET CONSTRAINTS %[1]s IMMEDIATE;
-	EXIT WHEN pg_catalog.current_setting('tombstone.followed', true) OPERATOR(pg_catalog.=) '';
-END LOOP;
-SET CONSTRAINTS %[1]s DEFERRED;
-IF %[3]s THEN
-	SET CONSTRAINTS %[2]s IMMEDIATE;
-	SET CONSTRAINTS %[2]s DEFERRED;
-END IF;
-PERFORM pg_catalog.set_config('tombstone.flushing', '', true);
-`, follows, probes, aboveReadCommitted),
 		},
 	}
+}
+
+// deeper notes that the statement has changed rows by what its cascades have started.
+const deeper = `IF FOUND AND above OPERATOR(pg_catalog.=) 'yes' THEN
+	said := pg_catalog.set_config('tombstone.deeper', pg_catalog.statement_timestamp()::pg_catalog.text, true);
+END IF;
+`
+
+const initiallyDeferred = "DEFERRABLE INITIALLY DEFERRED"
+
+// flushed reports whether what a deletion of the table's rows starts is done level by level at the end of the statement.
+func (d *Database) flushed(t *Table) bool {
+	return slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.Parent == t && k.acts() }) && d.entangled(d.group(t))
+}
+
+// acting lists the keys to a table that do something when a row of it is buried, in the order in which they do.
+//
+// That is the server's, with one exception: it looks at a reference that ON DELETE has cut when all keys have acted, and the row may be gone by
+// another one then. What we cut is looked at at once, so it is cut when the other one has acted.
+func (d *Database) acting(t *Table) []*ForeignKey {
+	var list []*ForeignKey
+	for _, k := range d.Keys {
+		if k.Parent == t && k.acts() {
+			list = append(list, k)
+		}
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		k := list[i]
+		if k.OnDelete != 'n' && k.OnDelete != 'd' || k.refuses() {
+			continue
+		}
+		for j := len(list) - 1; j > i; j-- {
+			if list[j].OnDelete == 'c' && list[j].Child == k.Child {
+				copy(list[i:j], list[i+1:j+1])
+				list[j] = k
+				break
+			}
+		}
+	}
+	return list
+}
+
+// refuses reports whether what ON DELETE puts in place of the reference may be refused before anything is looked at: it is NULL in a column that
+// is NOT NULL.
+func (k *ForeignKey) refuses() bool {
+	return slices.ContainsFunc(k.SetColumns, func(name string) bool {
+		return k.Child.notNull(name) && (k.OnDelete == 'n' || k.Child.defaultOf(name) == "NULL")
+	})
 }
 
 // entangled reports whether it matters in which order the keys of a group are followed: one that does not cascade joins two tables that
@@ -77,17 +124,6 @@ func (d *Database) entangled(group []*Table) bool {
 		})
 	}
 	return slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.OnDelete != 'c' && reached(k.Parent) && reached(k.Child) })
-}
-
-// constraints names the constraint triggers of one name on tables of a group.
-func constraints(group []*Table, name string) string {
-	var list []string
-	for _, t := range group {
-		if one := ident(t.Schema) + "." + ident(name); !slices.Contains(list, one) {
-			list = append(list, one)
-		}
-	}
-	return strings.Join(list, ", ")
 }
 
 const aboveReadCommitted = "pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'"
@@ -120,7 +156,7 @@ func (k *ForeignKey) deferred() *function {
 func (k *ForeignKey) deferrable() string {
 	switch {
 	case k.Deferred:
-		return "DEFERRABLE INITIALLY DEFERRED"
+		return initiallyDeferred
 	case k.Deferrable:
 		return "DEFERRABLE INITIALLY IMMEDIATE"
 	}

@@ -21,17 +21,19 @@ func (k *ForeignKey) acts() bool {
 }
 
 // action writes what the key does when the row OLD of its parent is buried, as PL/pgSQL. It is what ON DELETE says, on live rows.
-func (k *ForeignKey) action(identity []string) string {
+// then is what is done when it has changed some.
+func (k *ForeignKey) action(identity []string, then string) string {
 	child := k.Child
 	where := k.matches("OLD.", "c.")
 	if child.Protected != nil {
 		where += " AND " + live(child.Protected, "c.")
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "-- %s of %s\n", k.Name, child.Name)
+	fmt.Fprintf(&b, "%s\n", remark(k.Name, child.Name.String()))
 	switch {
 	case k.OnDelete == 'c' && child.Protected != nil:
 		fmt.Fprintf(&b, "UPDATE %s c SET %s\nWHERE %s;\n", child.only(), stamp(child.Protected), where)
+		b.WriteString(then)
 	case k.OnDelete == 'c':
 		fmt.Fprintf(&b, `PERFORM pg_catalog.set_config('tombstone.parting', pg_catalog.now()::pg_catalog.text, true); -- its rows move to the archive
 DELETE FROM %s c WHERE %s;
@@ -50,6 +52,7 @@ again AS (DELETE FROM tombstone.severed s USING cut WHERE s.relation OPERATOR(pg
 INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
 SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %[6]s::pg_catalog.regclass, %[7]s, cut.key, %[8]s, cut.became FROM cut;
 `, child.only(), strings.Join(set, ", "), where, child.texts("c.", identity), child.texts("c.", k.SetColumns), literal(full(child.Name)), literal(k.Name), k.Parent.texts("OLD.", was))
+		b.WriteString(then)
 		if k.OnDelete == 'd' { // the default may be the key that went: then nothing has changed, and nothing is looked at
 			b.WriteString(k.check(where))
 		}

@@ -31,6 +31,11 @@ func plain(name string) string {
 
 func full(n catalog.Name) string { return ident(n.Schema) + "." + ident(n.Relation) }
 
+// remark writes a line of comment in code. A name may have a new line in it, and SQL behind that.
+func remark(parts ...string) string {
+	return "-- " + strings.Join(strings.Fields(strings.Map(printable, strings.Join(parts, " of "))), " ")
+}
+
 // regclass writes a table as a value.
 func regclass(t *Table) string { return literal(full(t.Name)) + "::pg_catalog.regclass" }
 

@@ -13,7 +13,7 @@ import (
 func part(t *Table, keys []*ForeignKey) *function {
 	f := &function{
 		name: dotted(t.Schema, t.Relation, "part"), result: "COALESCE(NEW, OLD)", declare: "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
-		about: "Before a key in " + t.Name.String() + " changes, or is gone: deleted rows that refer to it move to the archive.",
+		about: "When a key in " + t.Name.String() + " changes, or is gone: deleted rows that refer to it move to the archive.",
 	}
 	var body strings.Builder
 	var changes []string
@@ -29,7 +29,7 @@ func part(t *Table, keys []*ForeignKey) *function {
 				changes = append(changes, "OLD."+ident(name)+" IS DISTINCT FROM NEW."+ident(name))
 			}
 		}
-		fmt.Fprintf(&body, "-- %s of %s\n", k.Name, k.Child.Name)
+		fmt.Fprintf(&body, "%s\n", remark(k.Name, k.Child.Name.String()))
 		condition := ""
 		if k.OnUpdate == 'c' { // the reference follows
 			condition = "TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND "
@@ -46,7 +46,9 @@ func part(t *Table, keys []*ForeignKey) *function {
 	f.body = body.String()
 	f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), "", false}}
 	if t.Protected == nil {
-		f.triggers = append(f.triggers, trigger{"tombstone_part_delete", t, "BEFORE DELETE", "", "", false})
+		// Not before the row goes: what refers to it may be deleted by the same statement, and is no tombstone yet. Of all that is done after it,
+		// this comes first by its name: the server's own checks are called RI_ConstraintTrigger.
+		f.triggers = append(f.triggers, trigger{"First_tombstone_part", t, "AFTER DELETE", "", "", false})
 	}
 	return f
 }
@@ -96,8 +98,8 @@ SELECT d.id, d.at, %s, tombstone.whole(x.*) FROM %s x WHERE x.tableoid OPERATOR(
 `, regclass(t), t.only())
 	for _, k := range d.Keys {
 		if k.Parent == t && k.OnDelete != 'c' && k.Child.Protected != nil {
-			fmt.Fprintf(&body, "-- %s of %s\nFOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));\nEND LOOP;\n",
-				k.Name, k.Child.Name, k.Child.only(), k.matches("OLD.", "c."), dead(k.Child.Protected, "c."))
+			fmt.Fprintf(&body, "%s\nFOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));\nEND LOOP;\n",
+				remark(k.Name, k.Child.Name.String()), k.Child.only(), k.matches("OLD.", "c."), dead(k.Child.Protected, "c."))
 		}
 	}
 	body.WriteString("PERFORM pg_catalog.set_config('tombstone.moving', pg_catalog.format('%s %s', OLD.tableoid, OLD.ctid), true);\n")

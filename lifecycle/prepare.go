@@ -84,6 +84,9 @@ func Prepare(d *Database) Script {
 			add(k.Parent, k.deferred())
 		}
 		add(k.Child, k.present()...)
+		if k.Deferrable {
+			add(k.Child, k.cleared())
+		}
 	}
 	return append(s, d.stale(wanted)...)
 }
@@ -95,6 +98,9 @@ func (d *Database) functions(t *Table) []*function {
 		list = append(list, f)
 	}
 	list = append(list, d.follow(t)...)
+	if f := d.stray(t); f != nil {
+		list = append(list, f)
+	}
 	if d.departs(t) {
 		list = append(list, d.depart(t))
 	}

@@ -23,21 +23,16 @@ func (k *ForeignKey) present() []*function {
 	parent := fmt.Sprintf("%s p WHERE %s AND %s", k.Parent.only(), k.matches("p.", "NEW."), live(k.Parent.Protected, "p."))
 	about := fmt.Sprintf("the row of %s that it refers to must not be deleted (%s).", k.Parent.Name, k.Name)
 
-	current := ""
-	if k.Deferrable {
-		current = fmt.Sprintf("IF NOT EXISTS (SELECT FROM %s x WHERE x.tableoid OPERATOR(pg_catalog.=) NEW.tableoid AND x.ctid OPERATOR(pg_catalog.=) NEW.ctid) THEN\n\tRETURN NULL; -- it has changed since, or is gone\nEND IF;\n",
-			k.Child.only())
-	}
 	insert := &function{
 		name: dotted(k.Child.Schema, k.Child.Relation, k.Name, "inserted"), result: "NULL",
 		about:    fmt.Sprintf("After a row of %s is inserted: %s", k.Child.Name, about),
-		body:     current + "PERFORM FROM " + parent + k.share() + ";\nIF NOT FOUND THEN\n" + indent(k.absent()) + "END IF;\n",
+		body:     "PERFORM FROM " + parent + k.share() + ";\nIF NOT FOUND THEN\n" + indent(k.absent()) + "END IF;\n",
 		triggers: []trigger{{named("tombstone", k.Name), k.Child, "AFTER INSERT", condition, k.deferrable(), false}},
 	}
 	update := &function{
 		name: dotted(k.Child.Schema, k.Child.Relation, k.Name, "present"), result: "NULL",
 		about: fmt.Sprintf("After a row of %s is written: %s", k.Child.Name, about),
-		body: current + fmt.Sprintf(`IF %s%s THEN
+		body: fmt.Sprintf(`IF %s%s THEN
 	RETURN NULL; -- it is the reference that it was
 END IF;
 PERFORM FROM %s FOR KEY SHARE OF p;
@@ -61,7 +56,14 @@ func (k *ForeignKey) share() string {
 // absent writes the error of a row that refers to none.
 func (k *ForeignKey) absent() string {
 	key := k.matches("p.", "NEW.")
-	return fmt.Sprintf(`IF NOT EXISTS (SELECT FROM %[1]s p WHERE %[2]s) THEN
+	return fmt.Sprintf(`IF NOT EXISTS (SELECT FROM %[7]s x WHERE x.tableoid OPERATOR(pg_catalog.=) NEW.tableoid AND x.ctid OPERATOR(pg_catalog.=) NEW.ctid) THEN
+	-- It has changed since, or is gone: by its own deletion, or by what a foreign key says of it. The server looks at this reference before it
+	-- does what cascades themselves have started.
+	IF COALESCE(pg_catalog.current_setting('tombstone.deeper', true), '') OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp()::pg_catalog.text THEN
+		RETURN NULL;
+	END IF;
+END IF;
+IF NOT EXISTS (SELECT FROM %[1]s p WHERE %[2]s) THEN
 	RETURN NULL; -- there is none: that the server's own key says, now or when it is due
 END IF;
 IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN
@@ -72,5 +74,5 @@ RAISE foreign_key_violation USING
 	DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in table "%%s".', %[4]s, pg_catalog.concat_ws(', ', %[5]s), %[6]s),
 	SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = %[3]s;
 `,
-		k.Parent.only(), key, literal(k.Name), literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation))
+		k.Parent.only(), key, literal(k.Name), literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation), k.Child.only())
 }

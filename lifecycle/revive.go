@@ -35,9 +35,9 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 				same = fmt.Sprintf("(%s OR d.exact AND c.%s OPERATOR(pg_catalog.=) d.at AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation OPERATOR(pg_catalog.=) %s AND k.key OPERATOR(pg_catalog.=) %s))",
 					same, ident(c.Marker), child, childKey)
 			}
-			fmt.Fprintf(&body, "-- %s of %s\nUPDATE %s c SET %s\nWHERE %s AND %s AND %s;\n", k.Name, k.Child.Name, k.Child.only(), revive(c), k.matches("NEW.", "c."), dead(c, "c."), same)
+			fmt.Fprintf(&body, "%s\nUPDATE %s c SET %s\nWHERE %s AND %s AND %s;\n", remark(k.Name, k.Child.Name.String()), k.Child.only(), revive(c), k.matches("NEW.", "c."), dead(c, "c."), same)
 		case k.OnDelete == 'c':
-			fmt.Fprintf(&body, "-- %s of %s\nPERFORM tombstone.unarchive(ARRAY(%s), pg_catalog.current_setting('search_path'));\n", k.Name, k.Child.Name,
+			fmt.Fprintf(&body, "%s\nPERFORM tombstone.unarchive(ARRAY(%s), pg_catalog.current_setting('search_path'));\n", remark(k.Name, k.Child.Name.String()),
 				archivedUnder(k, keys, func(column string) string { return "NEW." + ident(column) + "::pg_catalog.text" }, "", nil))
 		case k.OnDelete == 'n', k.OnDelete == 'd':
 			set := make([]string, len(k.SetColumns))
@@ -46,13 +46,13 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 				set[i] = ident(name) + " = NEW." + ident(k.refOf(name))
 				was[i] = k.refOf(name)
 			}
-			fmt.Fprintf(&body, `-- %s of %s
+			fmt.Fprintf(&body, `%s
 WITH mended AS (
 	DELETE FROM tombstone.severed s WHERE s.deletion OPERATOR(pg_catalog.=) d.id AND s.at OPERATOR(pg_catalog.=) d.at
 		AND s.relation OPERATOR(pg_catalog.=) %s AND s.constraint_name OPERATOR(pg_catalog.=) %s AND s.was OPERATOR(pg_catalog.=) %s RETURNING s.key, s.became, %s AS replaced)
 UPDATE %s c SET %s FROM mended m
 WHERE NOT m.replaced AND m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(pg_catalog.=) %s;
-`, k.Name, k.Child.Name, child, literal(k.Name), t.texts("NEW.", was), replaced(k.Child, identity(k.Child)), k.Child.only(), strings.Join(set, ", "), childKey, k.Child.texts("c.", k.SetColumns))
+`, remark(k.Name, k.Child.Name.String()), child, literal(k.Name), t.texts("NEW.", was), replaced(k.Child, identity(k.Child)), k.Child.only(), strings.Join(set, ", "), childKey, k.Child.texts("c.", k.SetColumns))
 		}
 	}
 	f.body = body.String()
