@@ -30,7 +30,7 @@ func (g *Graph) witness() string {
 CREATE TABLE witness.gone (relation text, row jsonb);
 CREATE FUNCTION witness.log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 	IF TG_OP = 'TRUNCATE' THEN
-		EXECUTE format('INSERT INTO witness.gone SELECT %L, to_jsonb(x) FROM %s x', TG_ARGV[0], TG_ARGV[0]);
+		EXECUTE format('INSERT INTO witness.gone SELECT %L, to_jsonb("the row") FROM %s "the row"', TG_ARGV[0], TG_ARGV[0]);
 	ELSE
 		INSERT INTO witness.gone VALUES (TG_ARGV[0], to_jsonb(OLD));
 	END IF;

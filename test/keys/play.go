@@ -78,7 +78,7 @@ func (t *Twin) step(ctx context.Context, step *Step, o *Outcome) *Difference {
 		}
 		return nil
 	}
-	why := forgive(step, want, got)
+	why := forgive(t.graph, step, want, got)
 	if why == anotherConstraint && want.Status == 'I' && len(step.Parts) > 0 && !strings.HasPrefix(sql, "BEGIN") {
 		it, err := t.genuine(ctx, sql, want, got)
 		t.level(ctx) // it has taken numbers in hard
