@@ -13,7 +13,7 @@ type reference struct {
 	name    string // its alias, or the relation's name
 	columns []string
 	named   []string // those that its query names anywhere, if only to show them
-	current bool // a cursor's row: it was live when the cursor saw it, if the cursor tests
+	current bool     // a cursor's row: it was live when the cursor saw it, if the cursor tests
 }
 
 // has reports whether the reference at an offset is tested by that column.

@@ -74,6 +74,7 @@ var Checks = []Check{
 	{"wrong-audit-type", "an audit column that cannot record what the policy says"},
 	{"born-deleted", "a marker whose default or NOT NULL leaves new rows deleted, or none at all"},
 	{"unprepared", "the database's half is missing, or a part of it"},
+	{"stale-trigger", "triggers of the database's half that are of an earlier state of a table, and fail"},
 	{"missing-guard", "a real DELETE of protected rows is not refused"},
 	{"disabled-trigger", "a trigger of the database's half is switched off"},
 	{"key-holds-tombstones", "a unique key in which tombstones block live rows"},
