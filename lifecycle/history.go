@@ -15,6 +15,7 @@ type Deletion struct {
 	ID          uint64    `json:"id"` // pg_current_xact_id()
 	At          time.Time `json:"at"`
 	Role        string    `json:"role"`
+	Login       string    `json:"login"` // who logged in, and may have said SET ROLE; "" if that was not written down
 	Actor       string    `json:"actor"`
 	Reason      string    `json:"reason"`
 	Application string    `json:"application"` // application_name
@@ -32,7 +33,7 @@ type Count struct {
 type Filter struct {
 	Table string // as in SQL
 	Since time.Time
-	Role  string
+	Role  string // or who logged in
 	ID    uint64
 	Limit int
 }
@@ -68,11 +69,11 @@ WHERE c.relkind IN ('r', 'p') AND ($1 IN (n.nspname || '.' || c.relname, pg_cata
 		}
 	}
 	rows, err := conn.Query(ctx, `
-SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.application_name, ''), COALESCE(d.client, ''),
+SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(to_jsonb(d) ->> 'login', ''), COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.application_name, ''), COALESCE(d.client, ''),
 	ARRAY(SELECT n.nspname || '.' || r.relname FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY 1),
 	ARRAY(SELECT c.count FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname)
 FROM tombstone.deletions d
-WHERE ($1::pg_catalog.oid = 0 OR $1::pg_catalog.oid = ANY (d.tables) AND EXISTS (SELECT FROM tombstone.counts(d) c WHERE c.relation = $1::pg_catalog.oid AND c.count > 0)) AND d.at >= $2 AND ($3 = '' OR d.role = $3) AND ($4 = '0' OR d.id = $4::xid8)
+WHERE ($1::pg_catalog.oid = 0 OR $1::pg_catalog.oid = ANY (d.tables) AND EXISTS (SELECT FROM tombstone.counts(d) c WHERE c.relation = $1::pg_catalog.oid AND c.count > 0)) AND d.at >= $2 AND ($3 = '' OR $3 IN (d.role, to_jsonb(d) ->> 'login')) AND ($4 = '0' OR d.id = $4::xid8)
 ORDER BY d.at DESC, d.id DESC LIMIT $5`, table, f.Since, f.Role, strconv.FormatUint(f.ID, 10), f.limit())
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ ORDER BY d.at DESC, d.id DESC LIMIT $5`, table, f.Since, f.Role, strconv.FormatU
 	var id int64
 	var names []string
 	var counts []int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &d.At, &d.Role, &d.Actor, &d.Reason, &d.Application, &d.Client, &names, &counts}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &d.At, &d.Role, &d.Login, &d.Actor, &d.Reason, &d.Application, &d.Client, &names, &counts}, func() error {
 		one := d
 		one.ID, one.At, one.Tables = uint64(id), d.At.UTC(), []Count{}
 		for i, name := range names {
