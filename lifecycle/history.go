@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tombstone/policy/catalog"
 )
 
 // Deletion is one transaction that deleted rows.
@@ -25,7 +27,7 @@ type Deletion struct {
 
 // Count is how many rows of a table.
 type Count struct {
-	Name  string `json:"name"`
+	Name  string `json:"name"` // as in SQL
 	Count int64  `json:"count"`
 }
 
@@ -70,7 +72,7 @@ WHERE c.relkind IN ('r', 'p') AND ($1 IN (n.nspname || '.' || c.relname, pg_cata
 	}
 	rows, err := conn.Query(ctx, `
 SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(to_jsonb(d) ->> 'login', ''), COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.application_name, ''), COALESCE(d.client, ''),
-	ARRAY(SELECT n.nspname || '.' || r.relname FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY 1),
+	ARRAY(SELECT ARRAY[n.nspname, r.relname]::text[] FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname),
 	ARRAY(SELECT c.count FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname)
 FROM tombstone.deletions d
 WHERE ($1::pg_catalog.oid = 0 OR $1::pg_catalog.oid = ANY (d.tables) AND EXISTS (SELECT FROM tombstone.counts(d) c WHERE c.relation = $1::pg_catalog.oid AND c.count > 0)) AND d.at >= $2 AND ($3 = '' OR $3 IN (d.role, to_jsonb(d) ->> 'login')) AND ($4 = '0' OR d.id = $4::xid8)
@@ -81,13 +83,13 @@ ORDER BY d.at DESC, d.id DESC LIMIT $5`, table, f.Since, f.Role, strconv.FormatU
 	list := []Deletion{}
 	var d Deletion
 	var id int64
-	var names []string
+	var names [][]string // a schema and a name each
 	var counts []int64
 	_, err = pgx.ForEachRow(rows, []any{&id, &d.At, &d.Role, &d.Login, &d.Actor, &d.Reason, &d.Application, &d.Client, &names, &counts}, func() error {
 		one := d
 		one.ID, one.At, one.Tables = uint64(id), d.At.UTC(), []Count{}
 		for i, name := range names {
-			one.Tables = append(one.Tables, Count{name, counts[i]})
+			one.Tables = append(one.Tables, Count{shown(catalog.Name{Schema: name[0], Relation: name[1]}), counts[i]})
 		}
 		list = append(list, one)
 		return nil
