@@ -83,8 +83,20 @@ func Restore(ctx context.Context, conn *pgx.Conn, d *Database, table *Table, whe
 	})
 }
 
-// restore collects rows, looks what is in their way, and brings them back.
+// restore is attempt, and says what of the archive could not be read if it fails by that.
 func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collect func(context.Context, *restorer) error) (*Restoration, error) {
+	r, err := d.attempt(ctx, conn, dry, collect)
+	if list := d.unreadable(ctx, conn, err); len(list) > 0 {
+		if dry {
+			return &Restoration{Restored: []Count{}, Collisions: list, Changed: []Collision{}}, nil
+		}
+		return nil, &CollisionError{list}
+	}
+	return r, err
+}
+
+// attempt collects rows, looks what is in their way, and brings them back.
+func (d *Database) attempt(ctx context.Context, conn *pgx.Conn, dry bool, collect func(context.Context, *restorer) error) (*Restoration, error) {
 	if !d.has("tombstone.evict(leaf regclass, place tid, path text)") {
 		if d.house != "" {
 			return nil, ErrRemoved
