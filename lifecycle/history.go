@@ -48,9 +48,11 @@ var ErrRemoved = errors.New("the record of deletions is there, but tombstone pre
 
 // History lists deletions, the newest first.
 func History(ctx context.Context, conn *pgx.Conn, f Filter) ([]Deletion, error) {
-	var there, readable bool
+	var there, readable, allowed bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'tombstone' AND c.relname = 'deletions'),
-EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'tombstone' AND p.proname = 'counts')`).Scan(&there, &readable); err != nil {
+EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'tombstone' AND p.proname = 'counts'),
+(SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT') FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname = 'tombstone' AND c.relname = 'deletions') IS NOT FALSE`).Scan(&there, &readable, &allowed); err != nil {
 		return nil, err
 	}
 	switch {
@@ -58,6 +60,8 @@ EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid
 		return nil, ErrUnprepared
 	case !readable:
 		return nil, ErrRemoved
+	case !allowed:
+		return nil, lacking(ctx, conn, "the schema tombstone")
 	}
 	var table uint32
 	if f.Table != "" {
