@@ -125,6 +125,7 @@ var byHand = map[string]string{
 	"view public.many_names":               "",                                                                                                         // mended with the view that it reads
 	"role ghost":                           "CREATE ROLE ghost",
 	"table public.dated":                   "ALTER TABLE dated ADD COLUMN born timestamptz",
+	"table public.equal":                   "ALTER TABLE equal ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 	"table public.held":                    "ALTER TABLE held ADD COLUMN no_such_column boolean",
 	"publication columns of public.narrow": "",
 }

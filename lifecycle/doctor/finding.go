@@ -77,6 +77,7 @@ var Checks = []Check{
 	{"stale-trigger", "triggers of the database's half that are of an earlier state of a table, and fail"},
 	{"missing-guard", "a real DELETE of protected rows is not refused"},
 	{"disabled-trigger", "a trigger of the database's half is switched off"},
+	{"no-identity", "a table in which nothing tells which deletion took which of several equal rows"},
 	{"key-holds-tombstones", "a unique key in which tombstones block live rows"},
 	{"unprotected-child", "rows of an unprotected table refer to protected ones"},
 	{"native-cascade", "ON DELETE CASCADE from an unprotected table into a protected one"},
