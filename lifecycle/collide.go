@@ -76,7 +76,8 @@ func (r *restorer) absentParents(ctx context.Context, k *ForeignKey) error {
 		given[i] = "r." + ident(name) + " IS NOT NULL"
 	}
 	matches, there, why := k.matches("p.", "r."), "", ""
-	refers := fmt.Sprintf("refers to (%s)=(%%s) of %s, which is ", strings.Join(k.Refs, ", "), k.Parent.Name)
+	verbatim := func(name string) string { return strings.ReplaceAll(name, "%", "%%") } // for format()
+	refers := fmt.Sprintf("refers to (%s)=(%%s) of %s, which is ", verbatim(strings.Join(k.Refs, ", ")), verbatim(shown(k.Parent.Name)))
 	values := fmt.Sprintf("concat_ws(', ', %s)", idents("r.", k.Columns))
 	if p := k.Parent.Protected; p != nil {
 		there = fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND %s) OR EXISTS (SELECT FROM %s p WHERE %s)",
@@ -99,7 +100,7 @@ func (r *restorer) find(ctx context.Context, list *[]Collision, t *Table, query 
 	if err != nil {
 		return err
 	}
-	c := Collision{Table: t.Name.String()}
+	c := Collision{Table: shown(t.Name)}
 	_, err = pgx.ForEachRow(rows, []any{&c.Key, &c.Why}, func() error { *list = append(*list, c); return nil })
 	return err
 }

@@ -108,7 +108,7 @@ func Read(ctx context.Context, conn *pgx.Conn, p *policy.Policy) (*Database, err
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	d, err := ReadIn(ctx, tx, p)
 	if err == nil && len(d.Unseen) > 0 {
-		return nil, fmt.Errorf("read the catalog: no right to read %s; log in as the owner of the tables, or as a superuser", strings.Join(d.Unseen, ", "))
+		return nil, lacking(ctx, tx, strings.Join(d.Unseen, ", "))
 	}
 	return d, err
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tombstone/policy/catalog"
 )
 
 // Deletion is one transaction that deleted rows.
@@ -15,6 +17,7 @@ type Deletion struct {
 	ID          uint64    `json:"id"` // pg_current_xact_id()
 	At          time.Time `json:"at"`
 	Role        string    `json:"role"`
+	Login       string    `json:"login"` // who logged in, and may have said SET ROLE; "" if that was not written down
 	Actor       string    `json:"actor"`
 	Reason      string    `json:"reason"`
 	Application string    `json:"application"` // application_name
@@ -24,7 +27,7 @@ type Deletion struct {
 
 // Count is how many rows of a table.
 type Count struct {
-	Name  string `json:"name"`
+	Name  string `json:"name"` // as in SQL
 	Count int64  `json:"count"`
 }
 
@@ -32,7 +35,7 @@ type Count struct {
 type Filter struct {
 	Table string // as in SQL
 	Since time.Time
-	Role  string
+	Role  string // or who logged in
 	ID    uint64
 	Limit int
 }
@@ -45,9 +48,11 @@ var ErrRemoved = errors.New("the record of deletions is there, but tombstone pre
 
 // History lists deletions, the newest first.
 func History(ctx context.Context, conn *pgx.Conn, f Filter) ([]Deletion, error) {
-	var there, readable bool
+	var there, readable, allowed bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'tombstone' AND c.relname = 'deletions'),
-EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'tombstone' AND p.proname = 'counts')`).Scan(&there, &readable); err != nil {
+EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'tombstone' AND p.proname = 'counts'),
+(SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT') FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname = 'tombstone' AND c.relname = 'deletions') IS NOT FALSE`).Scan(&there, &readable, &allowed); err != nil {
 		return nil, err
 	}
 	switch {
@@ -55,6 +60,8 @@ EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid
 		return nil, ErrUnprepared
 	case !readable:
 		return nil, ErrRemoved
+	case !allowed:
+		return nil, lacking(ctx, conn, "the schema tombstone")
 	}
 	var table uint32
 	if f.Table != "" {
@@ -68,11 +75,11 @@ WHERE c.relkind IN ('r', 'p') AND ($1 IN (n.nspname || '.' || c.relname, pg_cata
 		}
 	}
 	rows, err := conn.Query(ctx, `
-SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.application_name, ''), COALESCE(d.client, ''),
-	ARRAY(SELECT n.nspname || '.' || r.relname FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY 1),
+SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(to_jsonb(d) ->> 'login', ''), COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.application_name, ''), COALESCE(d.client, ''),
+	ARRAY(SELECT ARRAY[n.nspname, r.relname]::text[] FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname),
 	ARRAY(SELECT c.count FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname)
 FROM tombstone.deletions d
-WHERE ($1::pg_catalog.oid = 0 OR $1::pg_catalog.oid = ANY (d.tables) AND EXISTS (SELECT FROM tombstone.counts(d) c WHERE c.relation = $1::pg_catalog.oid AND c.count > 0)) AND d.at >= $2 AND ($3 = '' OR d.role = $3) AND ($4 = '0' OR d.id = $4::xid8)
+WHERE ($1::pg_catalog.oid = 0 OR $1::pg_catalog.oid = ANY (d.tables) AND EXISTS (SELECT FROM tombstone.counts(d) c WHERE c.relation = $1::pg_catalog.oid AND c.count > 0)) AND d.at >= $2 AND ($3 = '' OR $3 IN (d.role, to_jsonb(d) ->> 'login')) AND ($4 = '0' OR d.id = $4::xid8)
 ORDER BY d.at DESC, d.id DESC LIMIT $5`, table, f.Since, f.Role, strconv.FormatUint(f.ID, 10), f.limit())
 	if err != nil {
 		return nil, err
@@ -80,13 +87,13 @@ ORDER BY d.at DESC, d.id DESC LIMIT $5`, table, f.Since, f.Role, strconv.FormatU
 	list := []Deletion{}
 	var d Deletion
 	var id int64
-	var names []string
+	var names [][]string // a schema and a name each
 	var counts []int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &d.At, &d.Role, &d.Actor, &d.Reason, &d.Application, &d.Client, &names, &counts}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &d.At, &d.Role, &d.Login, &d.Actor, &d.Reason, &d.Application, &d.Client, &names, &counts}, func() error {
 		one := d
 		one.ID, one.At, one.Tables = uint64(id), d.At.UTC(), []Count{}
 		for i, name := range names {
-			one.Tables = append(one.Tables, Count{name, counts[i]})
+			one.Tables = append(one.Tables, Count{shown(catalog.Name{Schema: name[0], Relation: name[1]}), counts[i]})
 		}
 		list = append(list, one)
 		return nil

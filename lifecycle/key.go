@@ -38,6 +38,19 @@ func (d *Database) key(t *Table) *Index {
 	return nil
 }
 
+// Alike lists the protected tables in which rows may be alike, and whose markers do not tell which deletion took which of them.
+//
+// Of two deletions that took equal rows, history counts those of both for each, and undo brings back those of both.
+func (d *Database) Alike() []*Table {
+	var list []*Table
+	for _, t := range d.Protected() {
+		if t.Protected.Problem == "" && !tells(t.Protected) && d.key(t) == nil {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
 func (t *Table) notNull(name string) bool {
 	return slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Name == name && c.NotNull })
 }

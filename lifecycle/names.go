@@ -29,6 +29,9 @@ func plain(name string) string {
 	return name
 }
 
+// shown writes the name of a relation as a person has to write it: it can be fed back.
+func shown(n catalog.Name) string { return plain(n.Schema) + "." + plain(n.Relation) }
+
 func full(n catalog.Name) string { return ident(n.Schema) + "." + ident(n.Relation) }
 
 // remark writes a line of comment in code. A name may have a new line in it, and SQL behind that.

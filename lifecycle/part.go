@@ -9,7 +9,8 @@ import (
 // part takes tombstones out of the way that refer to a row whose key changes, or that goes for good since its table is not protected, nil if
 // there can be none.
 //
-// Without it, NO ACTION refuses for the sake of rows that nobody sees.
+// Without it, NO ACTION refuses for the sake of rows that nobody sees, and a row that is purged by tombstone.delete takes such rows along by CASCADE,
+// held ones too.
 func part(t *Table, keys []*ForeignKey) *function {
 	f := &function{
 		name: dotted(t.Schema, t.Relation, "part"), result: "COALESCE(NEW, OLD)", declare: "leaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
@@ -20,18 +21,19 @@ func part(t *Table, keys []*ForeignKey) *function {
 	var columns []string
 	for _, k := range keys {
 		p := k.Child.Protected
-		if k.Parent != t || p == nil || t.Protected != nil && k.OnUpdate == 'c' {
+		if k.Parent != t || p == nil {
 			continue
 		}
+		follows := k.OnUpdate == 'c' // the reference follows the key, and a deleted row's with it
 		for _, name := range k.Refs {
-			if !slices.Contains(columns, name) {
+			if !slices.Contains(columns, name) && !(follows && t.Protected != nil) {
 				columns = append(columns, name)
 				changes = append(changes, "OLD."+ident(name)+" IS DISTINCT FROM NEW."+ident(name))
 			}
 		}
 		fmt.Fprintf(&body, "%s\n", remark(k.Name, k.Child.Name.String()))
 		condition := ""
-		if k.OnUpdate == 'c' { // the reference follows
+		if follows {
 			condition = "TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND "
 		}
 		fmt.Fprintf(&body, "FOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s%s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));\nEND LOOP;\n",
@@ -44,14 +46,31 @@ func part(t *Table, keys []*ForeignKey) *function {
 		body.WriteString("IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n\tPERFORM pg_catalog.set_config('tombstone.parting', pg_catalog.now()::pg_catalog.text, true);\nEND IF;\n")
 	}
 	f.body = body.String()
-	f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), "", false}}
-	if t.Protected == nil {
-		// Not before the row goes: what refers to it may be deleted by the same statement, and is no tombstone yet. Of all that is done after it,
-		// this comes first by its name: the server's own checks are called RI_ConstraintTrigger.
-		f.triggers = append(f.triggers, trigger{"First_tombstone_part", t, "AFTER DELETE", "", "", false})
+	if len(columns) > 0 {
+		f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), "", false}}
 	}
+	gone := ""
+	if t.Protected != nil {
+		f.body = sighted + f.body
+		gone = live(t.Protected, "OLD.") // a tombstone goes with those that refer to it, or is held by them: that is for whoever purges it to judge
+	}
+	// Not before the row goes: what refers to it may be deleted by the same statement, and is no tombstone yet. Of all that is done after it,
+	// this comes first by its name: the server's own checks are called RI_ConstraintTrigger.
+	f.triggers = append(f.triggers, trigger{"First_tombstone_part", t, "AFTER DELETE", gone, "", false})
 	return f
 }
+
+// sighted leaves the tombstones that refer to a live row where they are if it does not go, as the guard says; if it goes to another partition; and
+// if whoever deletes it sees them: a session that looks at all rows, tombstone purge and erase.
+const sighted = `IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND (
+	COALESCE(pg_catalog.current_setting('tombstone.delete', true), '') OPERATOR(pg_catalog.<>) 'purge'
+	OR COALESCE(pg_catalog.current_setting('tombstone.moving', true), '') OPERATOR(pg_catalog.=) pg_catalog.format('%s %s', OLD.tableoid, OLD.ctid)
+	OR pg_catalog.lower(COALESCE(pg_catalog.current_setting('tombstone.visibility', true), '')) OPERATOR(pg_catalog.=) 'all'
+	OR COALESCE(pg_catalog.current_setting('tombstone.sighted', true), '') OPERATOR(pg_catalog.=) 'yes')
+THEN
+	RETURN OLD;
+END IF;
+`
 
 // departs reports whether the server itself deletes rows of a table for good, by ON DELETE CASCADE: from a protected table whose parent is not, or
 // from one that is not with a row of one that is.

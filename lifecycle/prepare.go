@@ -149,7 +149,9 @@ func (d *Database) parents() []*Table {
 // step makes a function and its triggers.
 func (d *Database) step(f *function, t *Table) Step {
 	step := Step{Object: "table " + t.Name.String(), Why: f.about, SQL: f.sql()}
-	step.Done = d.installed[house+"."+plain(f.name)+"()"] == f.comment()
+	before, there := d.installed[house+"."+plain(f.name)+"()"]
+	step.Done = before == f.comment()
+	step.Stale = there && !step.Done
 	for _, trigger := range f.triggers {
 		step.Done = step.Done && d.triggered(trigger.table, trigger.name)
 	}

@@ -83,8 +83,20 @@ func Restore(ctx context.Context, conn *pgx.Conn, d *Database, table *Table, whe
 	})
 }
 
-// restore collects rows, looks what is in their way, and brings them back.
+// restore is attempt, and says what of the archive could not be read if it fails by that.
 func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collect func(context.Context, *restorer) error) (*Restoration, error) {
+	r, err := d.attempt(ctx, conn, dry, collect)
+	if list := d.unreadable(ctx, conn, err); len(list) > 0 {
+		if dry {
+			return &Restoration{Restored: []Count{}, Collisions: list, Changed: []Collision{}}, nil
+		}
+		return nil, &CollisionError{list}
+	}
+	return r, err
+}
+
+// attempt collects rows, looks what is in their way, and brings them back.
+func (d *Database) attempt(ctx context.Context, conn *pgx.Conn, dry bool, collect func(context.Context, *restorer) error) (*Restoration, error) {
 	if !d.has("tombstone.evict(leaf regclass, place tid, path text)") {
 		if d.house != "" {
 			return nil, ErrRemoved
@@ -123,7 +135,7 @@ func (d *Database) restore(ctx context.Context, conn *pgx.Conn, dry bool, collec
 		if !errors.As(err, &e) || !slices.Contains([]string{"23505", "23P01", "23503", "23514", "23502"}, e.Code) {
 			return nil, err
 		}
-		r.r.Collisions = append(r.r.Collisions, Collision{Table: e.SchemaName + "." + e.TableName, Key: e.ConstraintName, Why: e.Message + ". " + e.Detail})
+		r.r.Collisions = append(r.r.Collisions, Collision{Table: shown(catalog.Name{Schema: e.SchemaName, Relation: e.TableName}), Key: e.ConstraintName, Why: e.Message + ". " + e.Detail})
 		if !dry {
 			return nil, &CollisionError{r.r.Collisions}
 		}
@@ -238,14 +250,16 @@ func (r *restorer) takeAlong(ctx context.Context) error {
 			if k.OnDelete != 'c' {
 				continue
 			}
-			of := fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND p.\"tombstone deletion\" = %%s AND p.\"tombstone at\" = %%s)", r.taken(k.Parent), k.matches("p.", "x."))
+			of := func(id, at string) string {
+				return fmt.Sprintf(`EXISTS (SELECT FROM %s p WHERE %s AND p."tombstone deletion" = %s AND p."tombstone at" = %s)`, r.taken(k.Parent), k.matches("p.", "x."), id, at)
+			}
 			if k.Child.Protected != nil {
 				d := r.deletionOf(k.Child, "x.")
-				if err := r.collect(ctx, k.Child, dead(k.Child.Protected, "x.")+" AND "+fmt.Sprintf(of, "("+d+").id", "("+d+").at"), d); err != nil {
+				if err := r.collect(ctx, k.Child, dead(k.Child.Protected, "x.")+" AND "+of("("+d+").id", "("+d+").at"), d); err != nil {
 					return err
 				}
 			}
-			if err := r.collectArchived(ctx, k.Child, fmt.Sprintf(of, `x."tombstone deletion"`, `x."tombstone at"`)); err != nil {
+			if err := r.collectArchived(ctx, k.Child, of(`x."tombstone deletion"`, `x."tombstone at"`)); err != nil {
 				return err
 			}
 		}
@@ -262,12 +276,17 @@ func (r *restorer) size(ctx context.Context) (n int64, err error) {
 
 // count counts what is taken in.
 func (r *restorer) count(ctx context.Context) error {
-	rows, err := r.tx.Query(ctx, `SELECT n.nspname || '.' || c.relname, count(*) FROM pg_temp.restoring r JOIN pg_class c ON c.oid = r.relation
-JOIN pg_namespace n ON n.oid = c.relnamespace GROUP BY 1 ORDER BY 1`)
+	rows, err := r.tx.Query(ctx, `SELECT n.nspname, c.relname, count(*) FROM pg_temp.restoring r JOIN pg_class c ON c.oid = r.relation
+JOIN pg_namespace n ON n.oid = c.relnamespace GROUP BY 1, 2 ORDER BY n.nspname || '.' || c.relname`)
 	if err != nil {
 		return err
 	}
-	r.r.Restored, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Count])
+	var name catalog.Name
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&name.Schema, &name.Relation, &n}, func() error {
+		r.r.Restored = append(r.r.Restored, Count{shown(name), n})
+		return nil
+	})
 	return err
 }
 
@@ -305,7 +324,7 @@ UNION ALL SELECT %[1]s%[2]s FROM pg_temp.restoring r JOIN tombstone.archive a ON
 func (d *Database) Find(name string) (*Table, error) {
 	var found []*Table
 	for _, t := range d.Protected() {
-		if name == t.Name.String() || name == full(t.Name) || name == plain(t.Schema)+"."+plain(t.Relation) || t.Name == (catalog.Name{Schema: "public", Relation: name}) {
+		if name == t.Name.String() || name == full(t.Name) || name == shown(t.Name) || t.Name == (catalog.Name{Schema: "public", Relation: name}) {
 			return t, nil
 		}
 		if name == t.Relation {
@@ -318,14 +337,14 @@ func (d *Database) Find(name string) (*Table, error) {
 	case 0:
 		return nil, fmt.Errorf("the policy protects no table %s of this database", name)
 	}
-	return nil, fmt.Errorf("there is a table %s in several schemas; write e.g. %s", name, found[0].Name)
+	return nil, fmt.Errorf("there is a table %s in several schemas; write e.g. %s", name, shown(found[0].Name))
 }
 
 // Key writes the condition that a row has a key, one value for each column of the table's identity.
 func (d *Database) Key(t *Table, values []string) (string, error) {
 	columns := d.identity(t)
 	if len(columns) != len(values) {
-		return "", fmt.Errorf("the key of %s is (%s): write %d value(s), separated by commas, or --where", t.Name, strings.Join(columns, ", "), len(columns))
+		return "", fmt.Errorf("the key of %s is (%s): write %d value(s), separated by commas, or --where", shown(t.Name), strings.Join(columns, ", "), len(columns))
 	}
 	list := make([]string, len(columns))
 	for i, name := range columns {

@@ -14,6 +14,7 @@ type Step struct {
 	SQL    []string // statements without their semicolons, each a transaction of its own if Alone, else all in one
 	Alone  bool     // they cannot be in a transaction, such as CREATE INDEX CONCURRENTLY
 	Done   bool     // the database has it
+	Stale  bool     // it is there and is of another state of the table, the policy or tombstone: names in it may not be there any more
 	Check  string   // what tombstone doctor calls it when it is missing, "" where it is one of many of its kind
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+
+	"tombstone/policy/catalog"
 )
 
 // Shown is one deletion with its rows.
@@ -44,7 +46,7 @@ func Show(ctx context.Context, conn *pgx.Conn, d *Database, id uint64, limit int
 	if len(list) == 0 {
 		return nil, ErrNoDeletion
 	}
-	shown := &Shown{Deletion: list[0], Rows: []Row{}, Cut: []Cut{}}
+	found := &Shown{Deletion: list[0], Rows: []Row{}, Cut: []Cut{}}
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, err
@@ -63,26 +65,29 @@ WHERE d.id = $1::text::xid8 AND t.relation = $2::oid AND t.relation = ANY (d.tab
 				return nil, err
 			}
 			if err == nil {
-				if err := shown.add(ctx, tx, t, false, limit, fmt.Sprintf("SELECT tombstone.whole(x.*) FROM %s x WHERE %s ORDER BY %s", t.only(), where, t.texts("x.", d.identity(t)))); err != nil {
+				if err := found.add(ctx, tx, t, false, limit, fmt.Sprintf("SELECT tombstone.whole(x.*) FROM %s x WHERE %s ORDER BY %s", t.only(), where, t.texts("x.", d.identity(t)))); err != nil {
 					return nil, err
 				}
 			}
 		}
-		if err := shown.add(ctx, tx, t, true, limit, fmt.Sprintf("SELECT a.row FROM tombstone.archive a WHERE a.deletion = %s::xid8 AND a.relation = %s ORDER BY a.id", literal(number), regclass(t))); err != nil {
+		if err := found.add(ctx, tx, t, true, limit, fmt.Sprintf("SELECT a.row FROM tombstone.archive a WHERE a.deletion = %s::xid8 AND a.relation = %s ORDER BY a.id", literal(number), regclass(t))); err != nil {
 			return nil, err
 		}
 	}
-	rows, err := tx.Query(ctx, `SELECT n.nspname || '.' || c.relname, s.constraint_name::text, s.key, s.was FROM tombstone.severed s
-JOIN pg_class c ON c.oid = s.relation JOIN pg_namespace n ON n.oid = c.relnamespace WHERE s.deletion = $1::text::xid8 ORDER BY 1, 2, 3`, number)
+	rows, err := tx.Query(ctx, `SELECT n.nspname, c.relname, s.constraint_name::text, s.key, s.was FROM tombstone.severed s
+JOIN pg_class c ON c.oid = s.relation JOIN pg_namespace n ON n.oid = c.relnamespace WHERE s.deletion = $1::text::xid8 ORDER BY n.nspname || '.' || c.relname, 3, 4`, number)
 	if err != nil {
 		return nil, err
 	}
-	if cut, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Cut]); err != nil {
-		return nil, err
-	} else if len(cut) > 0 {
-		shown.Cut = cut
-	}
-	return shown, nil
+	var name catalog.Name
+	var cut Cut
+	_, err = pgx.ForEachRow(rows, []any{&name.Schema, &name.Relation, &cut.Constraint, &cut.Key, &cut.Was}, func() error {
+		one := cut
+		one.Table, cut.Key, cut.Was = shown(name), nil, nil // the next row's are other arrays
+		found.Cut = append(found.Cut, one)
+		return nil
+	})
+	return found, err
 }
 
 // add adds the rows that a query finds, each a JSON object of text.
@@ -100,7 +105,7 @@ func (s *Shown) add(ctx context.Context, tx pgx.Tx, t *Table, archived bool, lim
 			s.More = true
 			return nil
 		}
-		row := Row{Table: t.Name.String(), Values: map[string]string{}, Archived: archived}
+		row := Row{Table: shown(t.Name), Values: map[string]string{}, Archived: archived}
 		for name, v := range values {
 			if v != nil {
 				row.Values[name] = *v

@@ -34,7 +34,7 @@ func (d *Database) stale(w *wanted) []Step {
 		if t := d.tables[i.table]; t == nil || t.Protected == nil {
 			why = "The policy does not protect the table. " + why
 		}
-		steps = append(steps, Step{Object: "table " + i.table.String(), Why: why, SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(i.name), full(i.table))}})
+		steps = append(steps, Step{Object: "table " + i.table.String(), Stale: true, Why: why, SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(i.name), full(i.table))}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.installed)) {
 		// Those of the house have no comment that tells their state.

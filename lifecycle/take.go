@@ -190,7 +190,7 @@ func (g *graph) hold(ctx context.Context, tx pgx.Tx, l *leaf) error {
 // delete deletes rows of leaves in one statement, each leaf's under a condition, and what the house knows of them. In a dry run it notes them.
 func (g *graph) delete(ctx context.Context, tx pgx.Tx, rows map[*leaf][]pgtype.TID, where func(*leaf) string) ([]gone, error) {
 	if !g.dry {
-		if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('tombstone.delete', 'purge', true)"); err != nil {
+		if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('tombstone.delete', 'purge', true), pg_catalog.set_config('tombstone.sighted', 'yes', true)"); err != nil {
 			return nil, err
 		}
 	}

@@ -56,18 +56,30 @@ func (s *Set) Warnings() []Warning {
 	return list
 }
 
-// halfShown is about a view that shows the marker of one of its tables, and by that passes for the table, while it neither shows nor tests that
-// of another.
-func (s *Set) halfShown(r *catalog.Relation) []Warning {
-	var list []Warning
+// HalfShown lists the protected tables whose rows a view shows without looking at their marker, while it shows that of another of its tables,
+// and by that passes for a view of this one.
+func (s *Set) HalfShown(view catalog.Name) []*Table {
+	var list []*Table
+	r := s.catalog.Find(view)
+	if r == nil || s.tables[view] == nil || !isView(r.Kind) || len(r.Shows) == 0 {
+		return nil
+	}
 	for _, oid := range r.Reads {
-		if !isView(r.Kind) || len(r.Shows) == 0 || s.over(oid) == nil || slices.Contains(r.Tests, oid) || slices.Contains(r.Shows, oid) {
+		t := s.over(oid)
+		if t == nil || slices.Contains(r.Tests, oid) || slices.Contains(r.Shows, oid) {
 			continue
 		}
-		t := s.over(oid)
 		if i := s.indirect[s.catalog.ByOID(oid).Name]; i != nil && !i.Open {
 			continue // a view that tests it
 		}
+		list = append(list, t)
+	}
+	return list
+}
+
+func (s *Set) halfShown(r *catalog.Relation) []Warning {
+	var list []Warning
+	for _, t := range s.HalfShown(r.Name) {
 		list = append(list, Warning{
 			Table:   t.String(),
 			Problem: fmt.Sprintf("view %q shows the marker of another of its tables, and rows of protected table %q without looking at its marker: deleted rows show through it", r.Name.String(), t.String()),

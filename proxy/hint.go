@@ -50,3 +50,24 @@ func (s *Session) hint(message string) string {
 	}
 	return ""
 }
+
+// stale is a hint for an error in one of the database's own functions: they have names of tables and columns in them.
+//
+// Without it, a client whose INSERT fails after a migration reads that a table is missing which it never named.
+const stale = "A table or column was renamed or dropped since the database was prepared. Run tombstone prepare --apply, as the last step of each migration."
+
+// unprepared reports whether an error comes from a function of the schema tombstone that names what is not there any more. In its context the
+// function that failed comes first; one that others have made stands before ours.
+func unprepared(notice wire.Notice) bool {
+	switch notice.Get('C') {
+	case "42P01", "42703", "42704", "42883", "3F000": // no such table, column, object, function, schema
+	default:
+		return false
+	}
+	for line := range strings.Lines(notice.Get('W')) {
+		if strings.Contains(line, "PL/pgSQL") {
+			return strings.Contains(line, " tombstone.")
+		}
+	}
+	return false
+}

@@ -128,6 +128,10 @@ func (s *Session) failed(r *request, part *wire.Part) error {
 	} else {
 		s.reveals(r, notice.Get('C'))
 		reworded := s.reword(r, notice)
+		if unprepared(notice) { // a hint of the server's is about the function's own text
+			notice.Delete('H')
+			notice, reworded = append(notice, wire.NoticeField{Code: 'H', Value: stale}), true
+		}
 		if moved := s.position(r, &notice); ok && (moved || reworded) {
 			s.ToClient.own = notice.Append(s.ToClient.copied(), 'E')
 		} else if err := s.pass(part); err != nil {

@@ -148,6 +148,14 @@ func standard(name, value string) string {
 	return ""
 }
 
+// off is the value that is as none, as SQL. RESET would bring back what ALTER ROLE .. SET says.
+func off(name string) string {
+	if value := standard(name, ""); value != "" {
+		return value
+	}
+	return "''"
+}
+
 // forbids returns why a setting may not have a value, nil if it may. As the server does, it looks at the right to set it first.
 func forbids(name, value string, rights Rights) *Refusal {
 	known, standard := valid(name, value)
@@ -160,7 +168,7 @@ func forbids(name, value string, rights Rights) *Refusal {
 	}
 	if !may {
 		f := newRefusal("settings-denied", -1, name)
-		f.Hint = "The proxy's policy says in roles." + role + " who may, and by default that is nobody. RESET " + name + " to go on without."
+		f.Hint = "The proxy's policy says in roles." + role + " who may, and by default that is nobody. SET " + name + " = " + off(name) + " to go on without."
 		return f
 	}
 	if !known {

@@ -28,6 +28,7 @@ type Use struct {
 	Table  string // schema.table
 	Verb   Verb
 	Tested bool // the query there tests the marker, or sets it: it knows of tombstones
+	Named  bool // the query there names the marker, if only to show it
 	Line   int  // of the definition, the first being 1
 }
 
@@ -184,9 +185,10 @@ func (b *Body) read(definition string, p piece, env *Env) []Edit {
 		s := &plan.Stmts[i]
 		for _, touch := range s.Touched {
 			if verb := verbOf(touch.Rule); verb != "" {
+				marker := markerOf(env.Set, touch.Table)
 				b.Uses = append(b.Uses, Use{
 					Table: touch.Table, Verb: verb, Line: line(touch.Offset),
-					Tested: tests.has(touch.Offset, markerOf(env.Set, touch.Table)) && verb != Truncates,
+					Tested: tests.has(touch.Offset, marker) && verb != Truncates, Named: tests.names(touch.Offset, marker),
 				})
 			}
 		}

@@ -203,25 +203,25 @@ var refusals = []refusal{
 		rule: "restore-denied", statement: "UPDATE, MERGE while tombstone.visibility is all or deleted",
 		why:  "The policy says which roles may change deleted rows, or make them live again.",
 		code: "42501", message: `permission denied to change deleted rows of protected table "%s"`,
-		hint: "The proxy's policy says in roles.restore who may, and by default that is nobody. RESET tombstone.visibility to change live rows.",
+		hint: "The proxy's policy says in roles.restore who may, and by default that is nobody. SET tombstone.visibility = live to change live rows.",
 	},
 	{
 		rule: "deletes-again", statement: "MERGE with DELETE, DELETE WHERE CURRENT OF while tombstone.visibility is all or deleted",
 		why:  "It would delete rows that are deleted already, and move the time at which they were.",
 		code: "0A000", message: `this could delete rows of protected table "%s" again that are deleted already`,
-		hint: "RESET tombstone.visibility, or use DELETE with a condition of its own, which leaves such rows alone.",
+		hint: "SET tombstone.visibility = live, or use DELETE with a condition of its own, which leaves such rows alone.",
 	},
 	{
 		rule: "as-of-write", statement: "INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY FROM while tombstone.as_of is set",
 		why:  "A session that looks at the past only reads: the rows that it sees are not those that a change would find.",
 		code: "25006", message: `cannot execute %s on protected table "%s" while tombstone.as_of is set`,
-		hint: "RESET tombstone.as_of first.",
+		hint: "SET tombstone.as_of = '' first.",
 	},
 	{
 		rule: "as-of-marker", statement: "any on a table whose marker is a boolean while tombstone.as_of is set",
 		why:  "The marker does not say when a row was deleted.",
 		code: "0A000", message: `the marker of protected table "%s" does not say when a row was deleted, so what there was at another time is not known`,
-		hint: "RESET tombstone.as_of, or give the table a marker of type timestamptz.",
+		hint: "SET tombstone.as_of = '', or give the table a marker of type timestamptz.",
 	},
 	{
 		rule: "as-of-created", statement: "any on a table without the policy's created column while tombstone.as_of is set",
@@ -233,7 +233,7 @@ var refusals = []refusal{
 		rule: "view-asks", statement: "any on a view while tombstone.visibility is deleted or tombstone.as_of is set",
 		why:  "The view does not show the marker, so deleted rows, or those of another time, cannot be told from others in it.",
 		code: "0A000", message: `view "%s" does not show the column that tells deleted rows of protected table "%s"`,
-		hint: "Query the table itself, or RESET tombstone.visibility and tombstone.as_of.",
+		hint: "Query the table itself, or SET tombstone.visibility = live and tombstone.as_of = ''.",
 	},
 	{
 		rule: "dump", statement: "a session of pg_dump or pg_dumpall",

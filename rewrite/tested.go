@@ -12,7 +12,8 @@ type tests map[int]*reference
 type reference struct {
 	name    string // its alias, or the relation's name
 	columns []string
-	current bool // a cursor's row: it was live when the cursor saw it, if the cursor tests
+	named   []string // those that its query names anywhere, if only to show them
+	current bool     // a cursor's row: it was live when the cursor saw it, if the cursor tests
 }
 
 // has reports whether the reference at an offset is tested by that column.
@@ -21,15 +22,24 @@ func (t tests) has(offset int, column string) bool {
 	return r != nil && (r.current || slices.Contains(r.columns, column))
 }
 
+// names reports whether the query of the reference at an offset names that column of it, in a condition or else.
+func (t tests) names(offset int, column string) bool {
+	r := t[offset]
+	return r != nil && (r.current || slices.Contains(r.named, column))
+}
+
 // level of queries: one has the references of its FROM list, and those around it are in its scope.
 type queryLevel struct {
 	outer *queryLevel
 	refs  []*reference
-	conds []condition
+	named []mention
 }
 
-// condition is a column that a condition names.
-type condition struct{ qualifier, column string }
+// mention is a column that a query names.
+type mention struct {
+	qualifier, column string
+	cond              bool // in a condition
+}
 
 // tested looks where a text tests columns of what it reads: in WHERE, ON, HAVING, FILTER or CASE, and in what an UPDATE sets. A column in a
 // list of results does not count: SELECT id, deleted_at FROM users still returns the deleted.
@@ -87,8 +97,8 @@ func tested(sql string) tests {
 				q.refs = append(q.refs, r)
 			}
 		case *pg.ColumnRef:
-			if cond && q != nil {
-				q.conds = append(q.conds, conditionOf(x))
+			if q != nil {
+				q.named = append(q.named, mentionOf(x, cond))
 			}
 		default:
 			within(q)
@@ -98,14 +108,15 @@ func tested(sql string) tests {
 		look(unwrap(s.Stmt), nil, false)
 	}
 	for _, q := range levels {
-		for _, c := range q.conds {
+		for _, c := range q.named {
 			q.settle(c)
 		}
 	}
 	return found
 }
 
-func conditionOf(x *pg.ColumnRef) (c condition) {
+func mentionOf(x *pg.ColumnRef, cond bool) (c mention) {
+	c.cond = cond
 	n := len(x.Fields)
 	if n > 0 {
 		c.column = x.Fields[n-1].GetString_().GetSval()
@@ -116,14 +127,17 @@ func conditionOf(x *pg.ColumnRef) (c condition) {
 	return c
 }
 
-// settle finds whose column a condition names: without a qualifier that of any relation of its own query, which is as good as a person's
+// settle finds whose column is named: without a qualifier that of any relation of its own query, which is as good as a person's
 // guess; else that of the nearest relation of the name.
-func (q *queryLevel) settle(c condition) {
+func (q *queryLevel) settle(c mention) {
 	for level := q; level != nil; level = level.outer {
 		hit := false
 		for _, r := range level.refs {
 			if c.qualifier == "" || r.name == c.qualifier {
-				r.columns = append(r.columns, c.column)
+				if c.cond {
+					r.columns = append(r.columns, c.column)
+				}
+				r.named = append(r.named, c.column)
 				hit = true
 			}
 		}

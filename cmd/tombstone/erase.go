@@ -56,6 +56,9 @@ disk what VACUUM has not been over.`)
 		return plainly(s, err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	if err := mayWrite(ctx, conn, o.Dry); err != nil {
+		return err
+	}
 	o.Purge, o.Who = c.Purge, who("erase")
 	out, err := lifecycle.Erase(ctx, conn, policy.New(c.Tables, c.Bodies), o)
 	if err != nil {

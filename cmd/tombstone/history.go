@@ -22,7 +22,7 @@ func history(ctx context.Context, s stdio, args []string) error {
 	w := whereFlags(f)
 	var filter lifecycle.Filter
 	f.StringVar(&filter.Table, "table", "", "only those that deleted rows of the table `NAME`")
-	f.StringVar(&filter.Role, "role", "", "only those of the database role `NAME`")
+	f.StringVar(&filter.Role, "role", "", "only those of the database role `NAME`, or of that login")
 	f.IntVar(&filter.Limit, "limit", 100, "the newest `N` only; 0 for all")
 	since := f.String("since", "", "only those since `TIME`: 2006-01-02, 2006-01-02T15:04:05Z, or so long ago, such as 24h; without a zone it is this machine's")
 	asJSON := f.Bool("json", false, "print an array of JSON objects instead")
@@ -45,10 +45,18 @@ func history(ctx context.Context, s stdio, args []string) error {
 		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "ID\tAT\tROLE\tACTOR\tROWS\tREASON")
 		for _, d := range list {
-			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.At.Format(time.RFC3339), oneLine(d.Role), oneLine(d.Actor), oneLine(counted(d.Tables)), oneLine(d.Reason))
+			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.At.Format(time.RFC3339), oneLine(deleter(d)), oneLine(d.Actor), oneLine(counted(d.Tables)), oneLine(d.Reason))
 		}
 		return t.Flush()
 	})
+}
+
+// deleter is the role that deleted, and who had logged in and said SET ROLE.
+func deleter(d lifecycle.Deletion) string {
+	if d.Login != "" && d.Login != d.Role {
+		return d.Role + " (" + d.Login + ")"
+	}
+	return d.Role
 }
 
 // oneLine takes out what would end a line or act on a terminal: anybody may set a reason.

@@ -41,6 +41,9 @@ the tables, or as a superuser.`)
 		var beyond []string
 		if !*remove {
 			beyond = d.Beyond()
+			for _, t := range d.Alike() {
+				fmt.Fprintf(s.err, "note: no key tells a row of %s from another, and its marker does not tell their deletions apart: undo brings back all that are alike; give it a primary key, or a marker of type timestamptz\n", t.Name)
+			}
 		}
 		for _, why := range beyond {
 			fmt.Fprintf(s.err, "not prepared: %s\n", why)

@@ -40,6 +40,9 @@ them and in the schema tombstone.`)
 	// The signal ends it between two batches; who gives it twice ends the process.
 	whole := context.WithoutCancel(ctx)
 	defer conn.Close(whole)
+	if err := mayWrite(ctx, conn, o.Dry); err != nil {
+		return err
+	}
 	o.Purge, o.Stop, o.Who = c.Purge, ctx.Done(), who("purge")
 	o.Say = func(text string) { fmt.Fprintln(s.err, text) }
 	out, err := lifecycle.Purge(whole, conn, policy.New(c.Tables, c.Bodies), o)

@@ -45,6 +45,9 @@ again or a row that one of them refers to is deleted. Nothing that was deleted b
 				return fmt.Errorf("--key: %w", err)
 			}
 		}
+		if err := mayWrite(ctx, conn, *dry); err != nil {
+			return err
+		}
 		r, err := lifecycle.Restore(ctx, conn, d, table, condition, *dry)
 		if err == nil && len(r.Restored) == 0 {
 			err = fmt.Errorf("no deleted row of %s is meant", table.Name)
@@ -68,6 +71,9 @@ refers to stays deleted.`)
 		return err
 	}
 	return w.read(ctx, s, func(conn *pgx.Conn, d *lifecycle.Database) error {
+		if err := mayWrite(ctx, conn, *dry); err != nil {
+			return err
+		}
 		r, err := lifecycle.Undo(ctx, conn, d, id, *dry)
 		return restored(s, r, err, *dry, *asJSON, &id)
 	})

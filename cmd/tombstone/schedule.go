@@ -178,6 +178,9 @@ func (s *schedule) purgeDatabase(ctx, soft context.Context, c *config.Config) (*
 		return nil, fmt.Errorf("log in: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if err := mayWrite(ctx, conn, false); err != nil {
+		return nil, err
+	}
 	out, err := lifecycle.Purge(ctx, conn, policy.New(c.Tables, c.Bodies), lifecycle.PurgeOptions{
 		Purge: c.Purge, Who: who("serve"), Stop: soft.Done(), Paused: s.metrics.Paused,
 		Say: func(text string) { s.log.Info("purge", "note", text) },

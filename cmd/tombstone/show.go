@@ -49,6 +49,9 @@ func printed(shown *lifecycle.Shown) string {
 	line("deletion", fmt.Sprint(shown.ID))
 	line("at", shown.At.Format(time.RFC3339Nano))
 	line("role", shown.Role)
+	if shown.Login != shown.Role {
+		line("login", shown.Login)
+	}
 	line("actor", shown.Actor)
 	line("reason", shown.Reason)
 	line("program", shown.Application)

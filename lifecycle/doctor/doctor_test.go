@@ -125,6 +125,7 @@ var byHand = map[string]string{
 	"view public.many_names":               "",                                                                                                         // mended with the view that it reads
 	"role ghost":                           "CREATE ROLE ghost",
 	"table public.dated":                   "ALTER TABLE dated ADD COLUMN born timestamptz",
+	"table public.equal":                   "ALTER TABLE equal ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 	"table public.held":                    "ALTER TABLE held ADD COLUMN no_such_column boolean",
 	"publication columns of public.narrow": "",
 }
@@ -226,12 +227,13 @@ func TestTraps(t *testing.T) {
 	apply(t, conn,
 		"UPDATE users SET deleted_at = now() WHERE id = 9; UPDATE users SET deleted_at = NULL WHERE id = 9", // empty-deletion
 		"ALTER TABLE users DISABLE TRIGGER tombstone_guard",
+		"ALTER TABLE limited RENAME id TO number", // stale-trigger
 		"DO $$ DECLARE f text; BEGIN FOR f IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'tombstone'::regnamespace AND prosecdef LOOP EXECUTE 'ALTER FUNCTION ' || f || ' OWNER TO clerk'; END LOOP; END $$",
 	)
 	byHand["table public.secrets"], byHand["table public.notes"] = "ALTER ROLE clerk BYPASSRLS", ""
 	second := examine(t, conn, c)
 	note(second)
-	for _, want := range []string{"disabled-trigger", "policy-binds-triggers", "empty-deletion"} {
+	for _, want := range []string{"disabled-trigger", "stale-trigger", "policy-binds-triggers", "empty-deletion"} {
 		if !slices.ContainsFunc(second.Findings, func(f Finding) bool { return f.Check == want }) {
 			t.Errorf("%s is not found", want)
 		}

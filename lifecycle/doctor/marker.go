@@ -21,6 +21,13 @@ func (p *patient) markers(context.Context) error {
 		}
 		p.bornDeleted(r)
 	}
+	for _, t := range p.Alike() {
+		p.find(Finding{
+			Severity: Warning, Check: "no-identity", Object: "table " + t.Name.String(),
+			Why:    fmt.Sprintf("No key tells a row from another, and the marker %s does not tell which deletion a row is of: where equal rows went in several deletions, history counts all of them for each, and undo brings all of them back.", t.Protected.Marker),
+			Advice: fmt.Sprintf("Give it a primary key, such as ALTER TABLE %s ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, or a marker of type timestamptz.", lifecycle.Full(t.Name)),
+		})
+	}
 	for _, r := range p.relations {
 		if r.Kind == 'f' {
 			p.find(Finding{

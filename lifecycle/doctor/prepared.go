@@ -23,6 +23,8 @@ func (p *patient) prepared(ctx context.Context) error {
 	if err := p.tx.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'tombstone')").Scan(&nothing); err != nil {
 		return err
 	}
+	current := !p.missing["schema tombstone"] // it is this tombstone that has prepared the database
+	missing = p.staleTriggers(missing, current)
 	var objects []string
 	reasons := map[string][]string{}
 	for _, step := range missing {
@@ -69,6 +71,33 @@ func (p *patient) prepared(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// staleTriggers is about triggers of the database's half that are of another state of a table than the one it has. It returns the other steps.
+//
+// Without it, nobody is told why each INSERT fails since a column was renamed.
+func (p *patient) staleTriggers(missing lifecycle.Script, current bool) lifecycle.Script {
+	var others lifecycle.Script
+	var objects []string
+	reasons := map[string][]string{}
+	for _, step := range missing {
+		if !step.Stale || !current {
+			others = append(others, step)
+			continue
+		}
+		if reasons[step.Object] == nil {
+			objects = append(objects, step.Object)
+		}
+		reasons[step.Object] = append(reasons[step.Object], step.Why)
+	}
+	for _, o := range objects {
+		p.find(Finding{
+			Severity: Error, Check: "stale-trigger", Object: o, Advice: p.prepareAdvice(),
+			Why: "It, a table that a foreign key joins to it, or the policy has changed since tombstone prepare ran here. Where a table or a column was renamed, INSERT and DELETE fail until it has run again (42P01, 42703): " +
+				strings.Join(reasons[o], " "),
+		})
+	}
+	return others
 }
 
 // ready reports whether what the database's half does for a table is there.

@@ -26,32 +26,38 @@ type view struct {
 	grants       []string // as GRANT
 }
 
-// views looks for views that show tombstones: those that neither test the marker nor show it.
+// views looks for views that show tombstones: those that neither test the marker nor show it, and those that do so for one of the tables that
+// they read, or at one place, and not for another.
 //
-// Without it, a view over users that was there before the proxy shows the deleted ones for ever.
+// Without it, a view over users that was there before the proxy shows the deleted ones for ever; and one that shows the marker of employees, and
+// the name of each one's boss, the bosses that are gone.
 func (p *patient) views(ctx context.Context) error {
 	list, err := p.readViews(ctx)
 	if err != nil {
 		return err
 	}
+	bodies := p.bodies(list)
 	for _, v := range list {
+		body := bodies[v.Name.String()]
+		if body == nil {
+			continue
+		}
 		_, indirect := p.Set.Find(v.Schema, v.Relation)
-		if indirect == nil || !indirect.Open {
+		open := indirect != nil && indirect.Open
+		past := p.past(v, body, bodies)
+		if !open && len(past) == 0 {
 			continue
 		}
 		kind := "view "
 		if v.materialized {
 			kind = "materialized view "
 		}
-		f := Finding{
-			Severity: Warning, Check: "open-view", Object: kind + v.Name.String(),
-			Why: fmt.Sprintf("Its query does not look at the marker of %s, and it does not show it: deleted rows are seen through it.", indirect.Over),
+		f := Finding{Severity: Warning, Check: "open-view", Object: kind + v.Name.String()}
+		if open {
+			f.Why = fmt.Sprintf("Its query does not look at the marker of %s, and it does not show it: deleted rows are seen through it.", indirect.Over)
+		} else {
+			f.Why = fmt.Sprintf("Its query reads %s without looking at the marker there, though it does elsewhere: deleted rows are seen through it.", strings.Join(past, ", "))
 		}
-		create := "CREATE OR REPLACE VIEW " + lifecycle.Full(v.Name) + with(v.options) + " AS\n" + strings.TrimSuffix(v.query, ";")
-		if v.materialized {
-			create = strings.Replace(create, "CREATE OR REPLACE VIEW ", "CREATE MATERIALIZED VIEW ", 1)
-		}
-		body := rewrite.Read(create, p.env([]string{"pg_catalog"}))
 		switch {
 		case body.Mended == "" && body.Why == "" && body.Fault == "" && !slices.ContainsFunc(body.Uses, func(u rewrite.Use) bool { return !u.Tested }):
 			f.Advice = "It shows them through another view that it reads: mend that one."
@@ -68,6 +74,45 @@ func (p *patient) views(ctx context.Context) error {
 		p.find(f)
 	}
 	return nil
+}
+
+// bodies reads the definitions of those views that show protected rows.
+func (p *patient) bodies(list []*view) map[string]*rewrite.Body {
+	bodies := map[string]*rewrite.Body{}
+	for _, v := range list {
+		if table, indirect := p.Set.Find(v.Schema, v.Relation); table == nil && indirect == nil {
+			continue
+		}
+		create := "CREATE OR REPLACE VIEW " + lifecycle.Full(v.Name) + with(v.options) + " AS\n" + strings.TrimSuffix(v.query, ";")
+		if v.materialized {
+			create = strings.Replace(create, "CREATE OR REPLACE VIEW ", "CREATE MATERIALIZED VIEW ", 1)
+		}
+		bodies[v.Name.String()] = rewrite.Read(create, p.env([]string{"pg_catalog"}))
+	}
+	return bodies
+}
+
+// past lists what a view reads without looking at its marker in that place: tables, and views that show a marker and let tombstones through.
+// Where its definition cannot be read, the server tells at least what it looks at nowhere.
+func (p *patient) past(v *view, body *rewrite.Body, bodies map[string]*rewrite.Body) []string {
+	var list []string
+	if body.Fault != "" || body.Why != "" {
+		for _, t := range p.Set.HalfShown(v.Name) {
+			list = append(list, t.String())
+		}
+	}
+	for _, u := range body.Uses {
+		if !u.Tested && !u.Named && !hides(u.Table, bodies) && !slices.Contains(list, u.Table) {
+			list = append(list, u.Table)
+		}
+	}
+	return list
+}
+
+// hides reports whether a relation is a view that lets no tombstones through, though it shows the marker.
+func hides(name string, bodies map[string]*rewrite.Body) bool {
+	body := bodies[name]
+	return body != nil && body.Fault == "" && !slices.ContainsFunc(body.Uses, func(u rewrite.Use) bool { return !u.Tested && !hides(u.Table, bodies) })
 }
 
 func with(options []string) string {

@@ -15,6 +15,8 @@ CREATE TABLE IF NOT EXISTS tombstone.deletions (
 	tables regclass[] NOT NULL, -- those of the rows, and those that would have been deleted from with them
 	PRIMARY KEY (id, at)
 );
+-- Who logged in, where role is what SET ROLE named; NULL in what is from before that was written down.
+ALTER TABLE tombstone.deletions ADD COLUMN IF NOT EXISTS login name;
 CREATE UNIQUE INDEX IF NOT EXISTS deletions_exact ON tombstone.deletions (at) WHERE exact;
 
 -- Deleted rows whose marker does not tell which deletion they are of.
@@ -71,8 +73,8 @@ DECLARE
 	me constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
 	sure boolean;
 BEGIN
-	INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
-	SELECT me, pg_catalog.now(), true, w.role, w.actor, w.reason, w.application_name, w.client, deletion.tables FROM tombstone.who() w
+	INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables, login)
+	SELECT me, pg_catalog.now(), true, w.role, w.actor, w.reason, w.application_name, w.client, deletion.tables, session_user FROM tombstone.who() w
 	ON CONFLICT DO NOTHING;
 	IF FOUND THEN
 		RETURN true;
@@ -84,8 +86,8 @@ BEGIN
 		RETURN sure;
 	END IF;
 	-- Two transactions may begin in the same microsecond: then the marker tells the rows of the first.
-	INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables)
-	SELECT me, pg_catalog.now(), false, w.role, w.actor, w.reason, w.application_name, w.client, deletion.tables FROM tombstone.who() w;
+	INSERT INTO tombstone.deletions (id, at, exact, role, actor, reason, application_name, client, tables, login)
+	SELECT me, pg_catalog.now(), false, w.role, w.actor, w.reason, w.application_name, w.client, deletion.tables, session_user FROM tombstone.who() w;
 	RETURN false;
 END
 $$;

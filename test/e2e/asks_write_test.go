@@ -81,7 +81,7 @@ func TestAsOf(t *testing.T) {
 		"INSERT INTO users VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = 'y'",
 	} {
 		_, err := conn.PgConn().Exec(within(t), sql).ReadAll()
-		if e, ok := err.(*pgconn.PgError); !ok || e.Code != "25006" || !strings.Contains(e.Hint, "RESET tombstone.as_of") {
+		if e, ok := err.(*pgconn.PgError); !ok || e.Code != "25006" || !strings.Contains(e.Hint, "SET tombstone.as_of = ''") {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}

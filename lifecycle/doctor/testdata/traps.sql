@@ -17,6 +17,7 @@ CREATE TABLE texted (id int PRIMARY KEY, deleted_at text); -- wrong-marker-type
 CREATE TABLE newborn (id int PRIMARY KEY, deleted_at timestamptz DEFAULT now()); -- born-deleted
 CREATE TABLE never (id int PRIMARY KEY, deleted_at timestamptz NOT NULL); -- born-deleted
 CREATE TABLE flagged (id int PRIMARY KEY, deleted boolean NOT NULL); -- born-deleted
+CREATE TABLE equal (v text, deleted boolean NOT NULL DEFAULT false); -- no-identity
 CREATE TABLE held (id int PRIMARY KEY, deleted_at timestamptz); -- wrong-hold
 CREATE TABLE dated (id int PRIMARY KEY, deleted_at timestamptz); -- missing-created
 CREATE TABLE limited (id int PRIMARY KEY, deleted_at timestamptz); -- max-rows-unchecked

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var errReadOnly = errors.New("the login has default_transaction_read_only = on, so nothing is written with it; use another one, or say so for this command: PGOPTIONS='-c default_transaction_read_only=off'")
+
+// mayWrite says no to a login that is meant for reading, or to a database that somebody has closed to changes in this way. A dry run
+// changes nothing.
+//
+// Without it, a command whose transactions say READ WRITE, and have to where they were tested, steps over that in silence.
+func mayWrite(ctx context.Context, conn *pgx.Conn, dry bool) error {
+	if dry {
+		return nil
+	}
+	var readOnly bool
+	err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool").Scan(&readOnly)
+	if err == nil && readOnly {
+		err = errReadOnly
+	}
+	return err
+}
