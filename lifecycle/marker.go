@@ -9,28 +9,16 @@ import (
 	"tombstone/policy"
 )
 
-// live writes the condition that a row is live, as the proxy and a partial index do. alias is "" or ends in a point.
-func live(t *policy.Table, alias string) string {
-	column := alias + ident(t.Marker)
-	test := ""
-	switch t.Live.Value {
-	case policy.Null:
-		return column + " IS NULL"
-	case policy.False:
-		if t.Live.Nullable {
-			return column + " IS NOT TRUE"
-		}
-		return "NOT " + column
-	case policy.Zero:
-		test = column + " OPERATOR(pg_catalog.=) 0"
-	case policy.Infinity:
-		test = column + " OPERATOR(pg_catalog.=) 'infinity'"
-	}
-	if t.Live.Nullable {
-		return "(" + test + " OR " + column + " IS NULL)"
-	}
-	return test
+// qualified is SQL of functions, which run under the search_path of whoever changes a row.
+var qualified = &policy.Spelling{
+	Column:   ident,
+	Operator: func(op string) string { return "OPERATOR(pg_catalog." + op + ")" },
+	Function: func(name string) string { return "pg_catalog." + name },
+	Role:     "tombstone.deleter()",
 }
+
+// live writes the condition that a row is live, as the proxy and a partial index do. alias is "" or ends in a point.
+func live(t *policy.Table, alias string) string { return qualified.Live(t.Live, alias+ident(t.Marker)) }
 
 // dead writes the opposite of live. Neither is ever NULL.
 func dead(t *policy.Table, alias string) string {
@@ -41,27 +29,7 @@ func dead(t *policy.Table, alias string) string {
 }
 
 // stamp writes what a row is given that a deletion takes along.
-func stamp(t *policy.Table) string {
-	value := "pg_catalog.now()"
-	switch t.Live.Value {
-	case policy.False:
-		value = "true"
-	case policy.Zero:
-		value = "EXTRACT(epoch FROM pg_catalog.now())::pg_catalog." + map[string]string{"integer": "int4", "bigint": "int8"}[t.MarkerType]
-	}
-	words := ident(t.Marker) + " = " + value
-	for _, a := range t.Audit {
-		value := "tombstone.deleter()"
-		if a.What == policy.Deletion {
-			value = "pg_catalog.pg_current_xact_id()"
-			if a.Type != "" && a.Type != "xid8" {
-				value += "::pg_catalog.text::" + a.Type
-			}
-		}
-		words += ", " + ident(a.Column) + " = " + value
-	}
-	return words
-}
+func stamp(t *policy.Table) string { return qualified.Stamp(t) }
 
 // revival lists what makes a row live: columns, and what they are set to.
 func revival(t *policy.Table) (columns, values []string) {

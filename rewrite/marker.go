@@ -7,54 +7,13 @@ import (
 )
 
 // live writes the condition that a row is live, of its marker's column.
-//
-// Without the part about NULL, rows whose nullable flag was never set are in
-// no answer at all.
-func (r *rewriter) live(column string, l policy.Live) string {
-	equal := " " + r.operator("=") + " "
-	test := ""
-	switch l.Value {
-	case policy.Null:
-		return column + " IS NULL"
-	case policy.False:
-		if l.Nullable {
-			return column + " IS NOT TRUE"
-		}
-		return "NOT " + column // what a partial index says
-	case policy.Zero:
-		test = column + equal + "0"
-	case policy.Infinity:
-		test = column + equal + "'infinity'"
-	}
-	if l.Nullable {
-		return "(" + test + " OR " + column + " IS NULL)"
-	}
-	return test
-}
+func (r *rewriter) live(column string, l policy.Live) string { return r.spelling().Live(l, column) }
 
-// stamp writes what burying sets: the marker, and the audit columns that the
-// policy names.
-func (r *rewriter) stamp(t *policy.Table) string {
-	value := r.function("now()")
-	switch t.Live.Value {
-	case policy.False:
-		value = "true"
-	case policy.Zero:
-		// EXTRACT and the type names are looked up nowhere but in pg_catalog.
-		value = "EXTRACT(epoch FROM " + value + ")::" + t.MarkerType
-	}
-	words := quote(t.Marker) + " = " + value
-	for _, a := range t.Audit {
-		value := "current_user"
-		if a.What == policy.Deletion {
-			value = r.function("pg_current_xact_id()")
-			if a.Type != "" && a.Type != "xid8" {
-				value += "::" + r.function("text") + "::" + a.Type
-			}
-		}
-		words += ", " + quote(a.Column) + " = " + value
-	}
-	return words
+// stamp writes what burying sets.
+func (r *rewriter) stamp(t *policy.Table) string { return r.spelling().Stamp(t) }
+
+func (r *rewriter) spelling() *policy.Spelling {
+	return &policy.Spelling{Column: quote, Operator: r.operator, Function: r.function, Role: "current_user"}
 }
 
 // was writes what a live row has in a column that burying sets, and reports
