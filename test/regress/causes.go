@@ -10,6 +10,7 @@ import (
 type Cause struct {
 	Line     string
 	Harmless bool // the twins' rows stay alike: nothing follows from it
+	Bare     bool // it holds only where the database's half is not installed
 	File     string
 	SQL      string
 	Hard     string
@@ -20,6 +21,7 @@ type Cause struct {
 // Causes that Story names too.
 var (
 	foreignKey = &Cause{
+		Bare: true,
 		Line: "the database's half is not installed: a foreign key does not act on a deletion, and does not see that a row is a tombstone",
 		Also: func(sql string, r *Result, s *Story) bool {
 			const violation = `violates foreign key constraint|cannot truncate a table referenced in a foreign key|has pending trigger events`
@@ -107,6 +109,7 @@ var causes = []*Cause{
 	},
 	foreignKey,
 	{
+		Bare: true,
 		Line: "the database's half is not installed: a unique key or exclusion constraint is not partial, so a tombstone still holds its value",
 		Soft: `ERROR:.*(duplicate key value violates unique constraint|a deleted row holds the key|conflicting key value violates exclusion constraint)`,
 	},
@@ -207,7 +210,7 @@ func (s *Story) runsBody(sql string) bool {
 }
 
 func (c *Cause) holds(file, sql string, r *Result, s *Story) bool {
-	return (c.File == "" || c.File == file) && found(c.SQL, sql) && found(c.Hard, r.Hard.Output) && found(c.Soft, r.Soft.Output) &&
+	return !(c.Bare && s.prepared) && (c.File == "" || c.File == file) && found(c.SQL, sql) && found(c.Hard, r.Hard.Output) && found(c.Soft, r.Soft.Output) &&
 		(c.Also == nil || c.Also(sql, r, s))
 }
 
