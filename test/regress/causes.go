@@ -114,12 +114,12 @@ var causes = []*Cause{
 		Soft: `ERROR:.*(duplicate key value violates unique constraint|a deleted row holds the key|conflicting key value violates exclusion constraint)`,
 	},
 	{
-		Line: "DDL that looks at a table's rows sees tombstones",
+		Line: rowsOfDDL,
 		SQL:  `^(alter|create|reindex|cluster|refresh|vacuum)\b`,
 		Soft: `ERROR:.*(could not create unique index|could not create exclusion constraint|(is|would be) violated by some row|contains null values|division by zero)`,
 	},
 	{
-		Line: "DDL that looks at a table's rows sees tombstones",
+		Line: rowsOfDDL,
 		File: "indexing",
 		SQL:  `(?s)indisvalid.*idxpart`,
 	},
@@ -216,7 +216,11 @@ func (c *Cause) holds(file, sql string, r *Result, s *Story) bool {
 
 // explain finds the first cause of a difference, nil if none is known.
 func explain(file, sql string, r *Result, s *Story) *Cause {
-	for _, c := range causes {
+	known := causes
+	if s.prepared {
+		known = slices.Concat(preparedCauses, causes)
+	}
+	for _, c := range known {
 		if c.holds(file, sql, r, s) {
 			return c
 		}
@@ -227,7 +231,7 @@ func explain(file, sql string, r *Result, s *Story) *Cause {
 // lines are the causes' lines, each once, in their order.
 func lines() []string {
 	var all []string
-	for _, c := range causes {
+	for _, c := range slices.Concat(causes, preparedCauses) {
 		if !slices.Contains(all, c.Line) {
 			all = append(all, c.Line)
 		}
