@@ -17,13 +17,13 @@ const marker = "deleted_at"
 const instead = `DO $tombstone$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '0A000'; END $tombstone$`
 
 // Assemble makes the script that psql runs of a file's statements. refused holds the numbers of those that are to fail; stops says
-// whether psql is to wait where the schema may have changed.
-func Assemble(statements []Statement, refused map[int]bool, stops bool) string {
+// where psql is to wait because the schema may have changed.
+func Assemble(statements []Statement, refused map[int]bool, stops Stops) string {
 	var b strings.Builder
 	due := false
 	for i := range statements {
 		s := &statements[i]
-		if stops && due && s.SQL != "" && !migrates.MatchString(s.SQL) {
+		if due && s.SQL != "" && (stops == AfterEach || stops == AfterMigrations && !migrates.MatchString(s.SQL)) {
 			writeStop(&b)
 			due = false
 		}

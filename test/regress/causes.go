@@ -210,7 +210,7 @@ func (s *Story) runsBody(sql string) bool {
 }
 
 func (c *Cause) holds(file, sql string, r *Result, s *Story) bool {
-	return !(c.Bare && s.prepared) && (c.File == "" || c.File == file) && found(c.SQL, sql) && found(c.Hard, r.Hard.Output) && found(c.Soft, r.Soft.Output) &&
+	return !(c.Bare && s.prepared) && (c.File == "" || c.File == strings.TrimSuffix(file, onPrepared)) && found(c.SQL, sql) && found(c.Hard, r.Hard.Output) && found(c.Soft, r.Soft.Output) &&
 		(c.Also == nil || c.Also(sql, r, s))
 }
 

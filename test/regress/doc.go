@@ -29,10 +29,11 @@
 //     hard twin runs twice, and what differs between two direct runs (times, process ids) is set aside.
 //  7. A script with +prepared behind its name runs on twins of its own, of which the soft one has the database's half: what
 //     `tombstone prepare` installs, so that foreign keys act on deletions. It is installed before the script, and again before
-//     the first statement that is not DDL after some that are, as a migration would do it; psql waits meanwhile (half.go, stops.go).
-//     Not while a transaction is open: then at the next such place after its end. Nor after each statement: a table that is made in several steps, such as a
-//     partition that is attached, is not prepared between them, as it is not in a migration. Temporary tables are
-//     made ordinary ones in both twins, since temporary ones are never protected. What prepare itself cannot do ends the run.
+//     the first statement that is not DDL after some that are, as a migration would do it; psql waits meanwhile (preparer.go, stops.go).
+//     Not while a transaction is open: then at the next such place after its end. Nor between statements of DDL: what a migration makes in several
+//     steps, such as a partition that is attached, is not prepared between them. -each does that: then most differences follow from DDL that
+//     does not go with the half in place. Temporary tables are made ordinary ones in both twins, since temporary ones are never protected. What
+//     prepare itself cannot do ends the run.
 //
 // # What may never happen
 //

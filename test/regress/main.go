@@ -24,8 +24,8 @@ const sample = "select,select_distinct,subselect,union,join,with,update,delete,i
 // onPrepared stands behind the name of a script that runs on twins of its own, of which the soft one has the database's half.
 const onPrepared = "+prepared"
 
-// prepared are the scripts that -files all runs so.
-var prepared = []string{"foreign_key" + onPrepared}
+// preparedFiles are the scripts that -files all runs so.
+var preparedFiles = []string{"foreign_key" + onPrepared, "truncate" + onPrepared}
 
 type options struct {
 	files, clean    []string
@@ -33,6 +33,7 @@ type options struct {
 	report, program string
 	limit           time.Duration
 	control, all    bool
+	each            bool
 }
 
 func main() {
@@ -45,6 +46,7 @@ func main() {
 	flag.StringVar(&o.program, "tombstone", "", "the proxy's program; built from this checkout if not given")
 	flag.DurationVar(&o.limit, "limit", 5*time.Minute, "how long one script may take")
 	flag.BoolVar(&o.control, "control", false, "run a second twin directly, and set aside what differs between the two")
+	flag.BoolVar(&o.each, "each", false, "prepare again after each statement of DDL, not only when several in a row are over")
 	flag.BoolVar(&o.all, "v", false, "list differences that have a cause too")
 	flag.Parse()
 	o.files, o.clean = strings.Split(files, ","), strings.Split(clean, ",")
@@ -84,12 +86,12 @@ func run(ctx context.Context, o options, w io.Writer) (failed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	plain, half, err := o.choose(schedule)
+	plain, prepared, err := o.choose(schedule)
 	if err != nil {
 		return false, err
 	}
 	var results []File
-	for _, files := range [][]string{plain, half} {
+	for _, files := range [][]string{plain, prepared} {
 		if len(files) == 0 {
 			continue
 		}
@@ -103,9 +105,9 @@ func run(ctx context.Context, o options, w io.Writer) (failed bool, err error) {
 }
 
 // choose returns the files to run: those of the schedule, and those on prepared twins.
-func (o *options) choose(schedule *source.Schedule) (plain, half []string, err error) {
+func (o *options) choose(schedule *source.Schedule) (plain, prepared []string, err error) {
 	if slices.Equal(o.files, []string{"all"}) {
-		return schedule.Files, prepared, nil
+		return schedule.Files, preparedFiles, nil
 	}
 	for _, name := range o.files {
 		switch script, so := strings.CutSuffix(name, onPrepared); {
@@ -114,13 +116,13 @@ func (o *options) choose(schedule *source.Schedule) (plain, half []string, err e
 		case !slices.Contains(schedule.Files, script):
 			return nil, nil, fmt.Errorf("PostgreSQL's schedule has no regression script %q", script)
 		default:
-			half = append(half, name)
+			prepared = append(prepared, name)
 		}
 	}
 	if len(plain) > 0 {
 		plain, err = schedule.Select(plain)
 	}
-	return plain, half, err
+	return plain, prepared, err
 }
 
 // play runs files on twins that it starts, all of them prepared or none.
@@ -142,11 +144,14 @@ func play(ctx context.Context, o options, programs cluster.Programs, suite sourc
 
 // newBench starts the twins and the proxy. stop ends what was started, whatever the error.
 func newBench(ctx context.Context, o options, programs cluster.Programs, suite source.Source, scratch string, prepared bool) (b *Bench, stop func() error, err error) {
-	b = &Bench{suite: suite, story: NewStory(), limit: o.limit}
+	b = &Bench{suite: suite, story: NewStory(), limit: o.limit, stops: AfterMigrations}
+	if o.each {
+		b.stops = AfterEach
+	}
 	stop = func() error {
 		var err error
-		if b.half != nil {
-			err = b.half.Close()
+		if b.preparer != nil {
+			err = b.preparer.Close()
 		}
 		if b.proxy != nil {
 			b.proxy.Stop()
@@ -181,7 +186,7 @@ func newBench(ctx context.Context, o options, programs cluster.Programs, suite s
 	b.soft.port = b.proxy.Port
 	if prepared {
 		b.story.prepared = true
-		b.half, err = newHalf(ctx, b.soft, config)
+		b.preparer, err = newPreparer(ctx, b.soft, config)
 	}
 	return b, stop, err
 }

@@ -19,7 +19,8 @@ type Bench struct {
 	hard, soft *Twin
 	control    *Twin // a second hard twin, or nil
 	proxy      *Proxy
-	half       *Half // nil where the soft twin is not prepared
+	preparer   *Preparer // nil where the soft twin is not prepared
+	stops      Stops     // where it is prepared again
 	suite      source.Source
 	story      *Story
 	limit      time.Duration // of one script
@@ -90,7 +91,7 @@ func (b *Bench) setUp(ctx context.Context) error {
 		}
 		there := *twin
 		there.port = twin.cluster.Port
-		out, err := there.Run(ctx, setUpScript, Assemble(statements, nil, false), b.limit, nil)
+		out, err := there.Run(ctx, setUpScript, Assemble(statements, nil, Never), b.limit, nil)
 		if err != nil {
 			return fmt.Errorf("%s: %w", setUpScript, err)
 		}
@@ -103,8 +104,8 @@ func (b *Bench) setUp(ctx context.Context) error {
 		}
 	}
 	maps.Copy(b.story.lasting, b.story.ties.tables)
-	if b.half != nil {
-		return b.half.Prepare(ctx)
+	if b.preparer != nil {
+		return b.preparer.Prepare(ctx)
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (b *Bench) read(name string) ([]Statement, error) {
 		return nil, fmt.Errorf("read the regression script: %w", err)
 	}
 	statements := Split(string(text))
-	if b.half != nil {
+	if b.preparer != nil {
 		lasting(statements)
 	}
 	return statements, nil
@@ -130,11 +131,11 @@ func (b *Bench) runSoft(ctx context.Context, name string) half {
 		return h
 	}
 	started := time.Now()
-	var stopped func(context.Context) error
-	if b.half != nil {
-		stopped = b.half.Prepare
+	stops, stopped := Never, func(context.Context) error { return nil }
+	if b.preparer != nil {
+		stops, stopped = b.stops, b.preparer.Prepare
 	}
-	out, err := b.soft.Run(ctx, name, Assemble(h.statements, nil, stopped != nil), b.limit, stopped)
+	out, err := b.soft.Run(ctx, name, Assemble(h.statements, nil, stops), b.limit, stopped)
 	h.seconds = time.Since(started).Seconds()
 	if err == nil {
 		err = ctx.Err()
@@ -166,7 +167,7 @@ func (b *Bench) runHard(ctx context.Context, h half) (File, error) {
 			refused[i] = true
 		}
 	}
-	script := Assemble(h.statements, refused, false)
+	script := Assemble(h.statements, refused, Never)
 	var answers [2][]Answer
 	for i, twin := range []*Twin{b.hard, b.control} {
 		if twin == nil {

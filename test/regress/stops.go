@@ -13,6 +13,16 @@ import (
 // otherwise may still be on its way, so the line can stand in the middle of an answer.
 const stop = "@@tombstone-stop@@"
 
+// Stops says where a script stops.
+type Stops int
+
+// A migration is statements of DDL, one after another.
+const (
+	Never Stops = iota
+	AfterMigrations
+	AfterEach // statement of DDL
+)
+
 var stopLine = regexp.MustCompile(stop + "\n")
 
 // writeStop writes a stop into a script.

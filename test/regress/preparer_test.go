@@ -13,17 +13,20 @@ import (
 
 func TestStopsWhereTheSchemaHasChanged(t *testing.T) {
 	statements := Split("create table t (a int);\n\\d t\ncreate index on t (a);\ninsert into t values (1);\ninsert into t values (2);\nbegin;\ndrop table t;\nselect 1;\ncommit;\nselect 2;\n")
-	var before []string
-	for _, part := range strings.Split(Assemble(statements, nil, true), "\\warn "+stop+"\n")[1:] {
-		sql, _, _ := strings.Cut(part, "\n")
-		before = append(before, sql)
-	}
-	// Before the second the transaction is still open: Prepare leaves that one out.
-	if want := []string{"insert into t values (1);", "select 1;", "select 2;"}; !slices.Equal(before, want) {
-		t.Errorf("stops before %q, want %q", before, want)
-	}
-	if strings.Contains(Assemble(statements, nil, false), stop) {
-		t.Error("a script that does not run on prepared twins has no stops")
+	for stops, want := range map[Stops][]string{
+		Never: nil,
+		// Before the second the transaction is still open: Prepare leaves that one out.
+		AfterMigrations: {"insert into t values (1);", "select 1;", "select 2;"},
+		AfterEach:       {"create index on t (a);", "insert into t values (1);", "select 1;", "select 2;"},
+	} {
+		var before []string
+		for _, part := range strings.Split(Assemble(statements, nil, stops), "\\warn "+stop+"\n")[1:] {
+			sql, _, _ := strings.Cut(part, "\n")
+			before = append(before, sql)
+		}
+		if !slices.Equal(before, want) {
+			t.Errorf("%d: stops before %q, want %q", stops, before, want)
+		}
 	}
 }
 
@@ -95,7 +98,7 @@ func TestLasting(t *testing.T) {
 func TestChoose(t *testing.T) {
 	schedule := &source.Schedule{Files: []string{"test_setup", "create_index", "select", "foreign_key"}}
 	for _, c := range []struct{ files, plain, half string }{
-		{"all", "test_setup,create_index,select,foreign_key", "foreign_key+prepared"},
+		{"all", "test_setup,create_index,select,foreign_key", "foreign_key+prepared,truncate+prepared"},
 		{"select", "test_setup,create_index,select", ""},
 		{"foreign_key+prepared", "", "foreign_key+prepared"},
 		{"select+prepared,select", "test_setup,create_index,select", "select+prepared"},

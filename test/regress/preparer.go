@@ -14,39 +14,39 @@ import (
 	"tombstone/policy"
 )
 
-// Half gives the soft twin the database's half, as `tombstone prepare --apply` does, again and again while a script
+// Preparer gives the soft twin the database's half, as `tombstone prepare --apply` does, again and again while a script
 // changes the schema.
-type Half struct {
+type Preparer struct {
 	policy  *policy.Policy
 	direct  *pgx.Conn // to the server
 	through *pgx.Conn // to the proxy
 }
 
-// newHalf logs in to the soft twin's server, and to the proxy, which is there already.
-func newHalf(ctx context.Context, soft *Twin, rules string) (*Half, error) {
+// newPreparer logs in to the soft twin's server, and to the proxy, which is there already.
+func newPreparer(ctx context.Context, soft *Twin, rules string) (*Preparer, error) {
 	cfg, err := config.Parse("regress.yaml", []byte("listen: 127.0.0.1:6432\n"+rules))
 	if err != nil {
 		return nil, err
 	}
-	h := &Half{policy: policy.New(cfg.Tables, cfg.Bodies)}
-	for port, conn := range map[int]**pgx.Conn{soft.cluster.Port: &h.direct, soft.port: &h.through} {
+	p := &Preparer{policy: policy.New(cfg.Tables, cfg.Bodies)}
+	for port, conn := range map[int]**pgx.Conn{soft.cluster.Port: &p.direct, soft.port: &p.through} {
 		if *conn, err = pgx.Connect(ctx, fmt.Sprintf("host=%s port=%d user=postgres dbname=%s sslmode=disable", soft.cluster.Host, port, database)); err != nil {
-			return nil, errors.Join(fmt.Errorf("connect to the soft twin: %w", err), h.Close())
+			return nil, errors.Join(fmt.Errorf("connect to the soft twin: %w", err), p.Close())
 		}
 	}
-	return h, nil
+	return p, nil
 }
 
 // Prepare takes the steps that are missing, unless a transaction is open: what that has made nobody else sees, and what it has
 // locked would have to be waited for. The end of the transaction is the next occasion.
-func (h *Half) Prepare(ctx context.Context) error {
+func (p *Preparer) Prepare(ctx context.Context) error {
 	var open bool
-	err := h.direct.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity
+	err := p.direct.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity
 WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid() AND backend_type = 'client backend' AND xact_start IS NOT NULL)`).Scan(&open)
 	if err != nil || open {
 		return err
 	}
-	d, err := lifecycle.Read(ctx, h.direct, h.policy)
+	d, err := lifecycle.Read(ctx, p.direct, p.policy)
 	if err != nil {
 		return err
 	}
@@ -54,19 +54,19 @@ WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_p
 	if len(missing) == 0 {
 		return nil
 	}
-	if err := missing.Apply(ctx, h.direct, io.Discard); err != nil {
+	if err := missing.Apply(ctx, p.direct, io.Discard); err != nil {
 		return err
 	}
-	return h.through.PgConn().Exec(ctx, tell).Close()
+	return p.through.PgConn().Exec(ctx, tell).Close()
 }
 
 // tell is DDL, after which the proxy has all sessions look at the catalog again. Else it would do so within catalog.max_age.
 const tell = "DROP VIEW IF EXISTS tombstone_regress.nothing"
 
 // Close ends its sessions.
-func (h *Half) Close() error {
+func (p *Preparer) Close() error {
 	var err error
-	for _, conn := range []*pgx.Conn{h.direct, h.through} {
+	for _, conn := range []*pgx.Conn{p.direct, p.through} {
 		if conn != nil {
 			err = errors.Join(err, conn.Close(context.Background()))
 		}
