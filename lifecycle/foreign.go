@@ -78,6 +78,10 @@ func (k *ForeignKey) check(where string) string {
 	if k.OnDelete != 'r' { // another row may have its key by now
 		again = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s AND %s)", k.Parent.only(), k.sameKey(), live(k.Parent.Protected, "p."))
 	}
+	name := literal(k.Name)
+	if k.Parent.Kind == 'p' {
+		name = k.ofPartition()
+	}
 	return fmt.Sprintf(`PERFORM FROM %s c WHERE %s FOR KEY SHARE OF c;
 IF FOUND%s THEN
 	RAISE foreign_key_violation USING
@@ -86,9 +90,20 @@ IF FOUND%s THEN
 		SCHEMA = %s, TABLE = %s, CONSTRAINT = %s;
 END IF;
 `, k.Child.only(), where, again,
-		literal(k.Name), literal(k.Child.Relation),
+		name, literal(k.Child.Relation),
 		literal(strings.Join(k.Refs, ", ")), idents("OLD.", k.Refs), literal(k.Child.Relation),
-		literal(k.Child.Schema), literal(k.Child.Relation), literal(k.Name))
+		literal(k.Child.Schema), literal(k.Child.Relation), name)
+}
+
+// ofPartition writes the name that the key has for the partition of the parent that the row OLD is in: there is one for each, and the server's
+// error names that.
+func (k *ForeignKey) ofPartition() string {
+	return fmt.Sprintf(`COALESCE((WITH RECURSIVE own AS (
+		SELECT o.oid, o.conname, o.confrelid FROM pg_catalog.pg_constraint o
+		WHERE o.conrelid OPERATOR(pg_catalog.=) %[1]s::pg_catalog.regclass AND o.conname OPERATOR(pg_catalog.=) %[2]s AND o.contype OPERATOR(pg_catalog.=) 'f'
+		UNION ALL SELECT o.oid, o.conname, o.confrelid FROM own JOIN pg_catalog.pg_constraint o ON o.conparentid OPERATOR(pg_catalog.=) own.oid
+		WHERE o.conrelid OPERATOR(pg_catalog.=) %[1]s::pg_catalog.regclass
+	) SELECT own.conname FROM own WHERE own.confrelid OPERATOR(pg_catalog.=) TG_RELID), %[2]s)`, literal(full(k.Child.Name)), literal(k.Name))
 }
 
 // sameKey writes that a row p of the parent has the key of OLD.

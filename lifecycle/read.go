@@ -193,10 +193,15 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $
 	if _, err = pgx.ForEachRow(rows, []any{&name, &about}, func() error { r.d.installed[name] = about; return nil }); err != nil {
 		return err
 	}
+	// A partition has those of its table, and of its own those that its own foreign keys need.
+	own := "t.tgparentid = 0"
+	if r.d.Version < 130000 {
+		own = "NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition)"
+	}
 	rows, err = r.tx.Query(ctx, `SELECT s.nspname, c.relname, t.tgname, replace(encode(t.tgargs, 'escape'), '\000', '')
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace s ON s.oid = c.relnamespace
-WHERE n.nspname = $1 AND NOT t.tgisinternal AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition)
+WHERE n.nspname = $1 AND NOT t.tgisinternal AND `+own+`
 ORDER BY 1, 2, 3`, house)
 	if err != nil {
 		return err

@@ -20,6 +20,9 @@ func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	if strings.HasPrefix(step.SQL(), "MERGE") && (h != nil && h.Code == "23505" && s == nil || s != nil && s.Code == "23505" && h == nil) {
 		return "which row of a MERGE comes first is open, and whether a key is free depends on it"
 	}
+	if deletes, inserts := strings.Contains(step.SQL(), "THEN DELETE"), strings.Contains(step.SQL(), "THEN INSERT"); deletes && inserts && (h == nil) != (s == nil) && (h == nil || h.Code == "23503") && (s == nil || s.Code == "23503") {
+		return "which row of a MERGE comes first is open, and whether a new row refers to one that is gone depends on it"
+	}
 	if h == nil && s != nil && (s.Code == "23502" || s.Code == "23503") && g.oneByOne(s.TableName) {
 		return "rows of a table that is not protected are taken along with one deleted row at a time"
 	}

@@ -16,11 +16,18 @@ const marker = "deleted_at"
 // instead stands for a statement that the proxy refused, in the hard twin: an error of the same kind.
 const instead = `DO $tombstone$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '0A000'; END $tombstone$`
 
-// Assemble makes the script that psql runs of a file's statements. refused holds the numbers of those that are to fail.
-func Assemble(statements []Statement, refused map[int]bool) string {
+// Assemble makes the script that psql runs of a file's statements. refused holds the numbers of those that are to fail; stops says
+// where psql is to wait because the schema may have changed.
+func Assemble(statements []Statement, refused map[int]bool, stops Stops) string {
 	var b strings.Builder
+	due := false
 	for i := range statements {
 		s := &statements[i]
+		if due && s.SQL != "" && (stops == AfterEach || stops == AfterMigrations && !migrates.MatchString(s.SQL)) {
+			writeStop(&b)
+			due = false
+		}
+		due = due || migrates.MatchString(s.SQL) || ends.MatchString(s.SQL)
 		sql := s.SQL
 		if refused[i] {
 			sql = instead

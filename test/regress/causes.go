@@ -10,6 +10,7 @@ import (
 type Cause struct {
 	Line     string
 	Harmless bool // the twins' rows stay alike: nothing follows from it
+	Bare     bool // it holds only where the database's half is not installed
 	File     string
 	SQL      string
 	Hard     string
@@ -20,6 +21,7 @@ type Cause struct {
 // Causes that Story names too.
 var (
 	foreignKey = &Cause{
+		Bare: true,
 		Line: "the database's half is not installed: a foreign key does not act on a deletion, and does not see that a row is a tombstone",
 		Also: func(sql string, r *Result, s *Story) bool {
 			const violation = `violates foreign key constraint|cannot truncate a table referenced in a foreign key|has pending trigger events`
@@ -107,16 +109,17 @@ var causes = []*Cause{
 	},
 	foreignKey,
 	{
+		Bare: true,
 		Line: "the database's half is not installed: a unique key or exclusion constraint is not partial, so a tombstone still holds its value",
 		Soft: `ERROR:.*(duplicate key value violates unique constraint|a deleted row holds the key|conflicting key value violates exclusion constraint)`,
 	},
 	{
-		Line: "DDL that looks at a table's rows sees tombstones",
+		Line: rowsOfDDL,
 		SQL:  `^(alter|create|reindex|cluster|refresh|vacuum)\b`,
 		Soft: `ERROR:.*(could not create unique index|could not create exclusion constraint|(is|would be) violated by some row|contains null values|division by zero)`,
 	},
 	{
-		Line: "DDL that looks at a table's rows sees tombstones",
+		Line: rowsOfDDL,
 		File: "indexing",
 		SQL:  `(?s)indisvalid.*idxpart`,
 	},
@@ -207,13 +210,17 @@ func (s *Story) runsBody(sql string) bool {
 }
 
 func (c *Cause) holds(file, sql string, r *Result, s *Story) bool {
-	return (c.File == "" || c.File == file) && found(c.SQL, sql) && found(c.Hard, r.Hard.Output) && found(c.Soft, r.Soft.Output) &&
+	return !(c.Bare && s.prepared) && (c.File == "" || c.File == strings.TrimSuffix(file, onPrepared)) && found(c.SQL, sql) && found(c.Hard, r.Hard.Output) && found(c.Soft, r.Soft.Output) &&
 		(c.Also == nil || c.Also(sql, r, s))
 }
 
 // explain finds the first cause of a difference, nil if none is known.
 func explain(file, sql string, r *Result, s *Story) *Cause {
-	for _, c := range causes {
+	known := causes
+	if s.prepared {
+		known = slices.Concat(preparedCauses, causes)
+	}
+	for _, c := range known {
 		if c.holds(file, sql, r, s) {
 			return c
 		}
@@ -224,7 +231,7 @@ func explain(file, sql string, r *Result, s *Story) *Cause {
 // lines are the causes' lines, each once, in their order.
 func lines() []string {
 	var all []string
-	for _, c := range causes {
+	for _, c := range slices.Concat(causes, preparedCauses) {
 		if !slices.Contains(all, c.Line) {
 			all = append(all, c.Line)
 		}

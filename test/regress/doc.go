@@ -1,8 +1,9 @@
 // Command regress runs PostgreSQL's own regression scripts twice and compares every answer: directly on a server that
 // really deletes (hard), and through the proxy on a twin server where every table is protected (soft).
 //
-//	go run ./test/regress                          # the sample that must be clean, about half a minute
-//	go run ./test/regress -files all               # the whole schedule, in its order, about three minutes
+//	go run ./test/regress                          # the sample that must be clean, about a minute
+//	go run ./test/regress -files all               # the whole schedule, in its order, about four minutes
+//	go run ./test/regress -files truncate+prepared # one script on a twin that has the database's half
 //	go run ./test/regress -files join,with -v      # these, after what they depend on; differences are listed
 //
 // The scripts are not kept here: Debian's source package of the server's major version is fetched once into a cache
@@ -26,6 +27,13 @@
 //  6. A difference that is known has a cause in one line (causes.go). One that only follows from an earlier difference, by
 //     the tables it names, is told apart (story.go, ties.go). One without a cause is listed in full. With -control the
 //     hard twin runs twice, and what differs between two direct runs (times, process ids) is set aside.
+//  7. A script with +prepared behind its name runs on twins of its own, of which the soft one has the database's half: what
+//     `tombstone prepare` installs, so that foreign keys act on deletions. It is installed before the script, and again before
+//     the first statement that is not DDL after some that are, as a migration would do it; psql waits meanwhile (preparer.go, stops.go).
+//     Not while a transaction is open: then at the next such place after its end. Nor between statements of DDL: what a migration makes in several
+//     steps, such as a partition that is attached, is not prepared between them. -each does that: then most differences follow from DDL that
+//     does not go with the half in place. Temporary tables are made ordinary ones in both twins, since temporary ones are never protected. What
+//     prepare itself cannot do ends the run.
 //
 // # What may never happen
 //

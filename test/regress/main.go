@@ -19,7 +19,13 @@ import (
 )
 
 // sample is what must be clean, and what runs unless -files says otherwise.
-const sample = "select,select_distinct,subselect,union,join,with,update,delete,insert,insert_conflict,merge,returning,prepare,portals,truncate,copyselect,case,arrays,sequence"
+const sample = "select,select_distinct,subselect,union,join,with,update,delete,insert,insert_conflict,merge,returning,prepare,portals,truncate,copyselect,case,arrays,sequence,foreign_key" + onPrepared
+
+// onPrepared stands behind the name of a script that runs on twins of its own, of which the soft one has the database's half.
+const onPrepared = "+prepared"
+
+// preparedFiles are the scripts that -files all runs so.
+var preparedFiles = []string{"foreign_key" + onPrepared, "truncate" + onPrepared}
 
 type options struct {
 	files, clean    []string
@@ -27,6 +33,7 @@ type options struct {
 	report, program string
 	limit           time.Duration
 	control, all    bool
+	each            bool
 }
 
 func main() {
@@ -39,6 +46,7 @@ func main() {
 	flag.StringVar(&o.program, "tombstone", "", "the proxy's program; built from this checkout if not given")
 	flag.DurationVar(&o.limit, "limit", 5*time.Minute, "how long one script may take")
 	flag.BoolVar(&o.control, "control", false, "run a second twin directly, and set aside what differs between the two")
+	flag.BoolVar(&o.each, "each", false, "prepare again after each statement of DDL, not only when several in a row are over")
 	flag.BoolVar(&o.all, "v", false, "list differences that have a cause too")
 	flag.Parse()
 	o.files, o.clean = strings.Split(files, ","), strings.Split(clean, ",")
@@ -78,33 +86,76 @@ func run(ctx context.Context, o options, w io.Writer) (failed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	files := schedule.Files
-	if !slices.Equal(o.files, []string{"all"}) {
-		if files, err = schedule.Select(o.files); err != nil {
+	plain, prepared, err := o.choose(schedule)
+	if err != nil {
+		return false, err
+	}
+	var results []File
+	for _, files := range [][]string{plain, prepared} {
+		if len(files) == 0 {
+			continue
+		}
+		some, err := play(ctx, o, programs, suite, scratch, files, w)
+		if err != nil {
 			return false, err
 		}
-	}
-	bench, stop, err := newBench(ctx, o, programs, suite, scratch)
-	defer func() { err = errors.Join(err, stop()) }()
-	if err != nil {
-		return false, err
-	}
-	bench.progress = w
-	results, err := bench.Run(ctx, files)
-	if err != nil {
-		return false, err
+		results = append(results, some...)
 	}
 	return finish(o, suite, results, w)
 }
 
+// choose returns the files to run: those of the schedule, and those on prepared twins.
+func (o *options) choose(schedule *source.Schedule) (plain, prepared []string, err error) {
+	if slices.Equal(o.files, []string{"all"}) {
+		return schedule.Files, preparedFiles, nil
+	}
+	for _, name := range o.files {
+		switch script, so := strings.CutSuffix(name, onPrepared); {
+		case !so:
+			plain = append(plain, name)
+		case !slices.Contains(schedule.Files, script):
+			return nil, nil, fmt.Errorf("PostgreSQL's schedule has no regression script %q", script)
+		default:
+			prepared = append(prepared, name)
+		}
+	}
+	if len(plain) > 0 {
+		plain, err = schedule.Select(plain)
+	}
+	return plain, prepared, err
+}
+
+// play runs files on twins that it starts, all of them prepared or none.
+func play(ctx context.Context, o options, programs cluster.Programs, suite source.Source, scratch string, files []string, w io.Writer) (results []File, err error) {
+	if scratch, err = os.MkdirTemp(scratch, "twins-"); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(scratch, 0o755); err != nil {
+		return nil, err
+	}
+	bench, stop, err := newBench(ctx, o, programs, suite, scratch, strings.HasSuffix(files[0], onPrepared))
+	defer func() { err = errors.Join(err, stop()) }()
+	if err != nil {
+		return nil, err
+	}
+	bench.progress = w
+	return bench.Run(ctx, files)
+}
+
 // newBench starts the twins and the proxy. stop ends what was started, whatever the error.
-func newBench(ctx context.Context, o options, programs cluster.Programs, suite source.Source, scratch string) (b *Bench, stop func() error, err error) {
-	b = &Bench{suite: suite, story: NewStory(), limit: o.limit}
+func newBench(ctx context.Context, o options, programs cluster.Programs, suite source.Source, scratch string, prepared bool) (b *Bench, stop func() error, err error) {
+	b = &Bench{suite: suite, story: NewStory(), limit: o.limit, stops: AfterMigrations}
+	if o.each {
+		b.stops = AfterEach
+	}
 	stop = func() error {
+		var err error
+		if b.preparer != nil {
+			err = b.preparer.Close()
+		}
 		if b.proxy != nil {
 			b.proxy.Stop()
 		}
-		var err error
 		for _, t := range []*Twin{b.hard, b.soft, b.control} {
 			if t != nil && t.cluster != nil {
 				err = errors.Join(err, t.Stop())
@@ -128,11 +179,16 @@ func newBench(ctx context.Context, o options, programs cluster.Programs, suite s
 			return b, stop, err
 		}
 	}
-	if b.proxy, err = startProxy(ctx, o.program, scratch, b.soft.port); err != nil {
+	config := fmt.Sprintf(rules, b.soft.port)
+	if b.proxy, err = startProxy(ctx, o.program, scratch, config); err != nil {
 		return b, stop, err
 	}
 	b.soft.port = b.proxy.Port
-	return b, stop, nil
+	if prepared {
+		b.story.prepared = true
+		b.preparer, err = newPreparer(ctx, b.soft, config)
+	}
+	return b, stop, err
 }
 
 func finish(o options, suite source.Source, files []File, w io.Writer) (failed bool, err error) {

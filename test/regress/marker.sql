@@ -14,6 +14,7 @@ BEGIN
         JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid AND d.objsubid = 0
         WHERE d.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
           AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.reloftype = 0
+          AND c.relnamespace IS DISTINCT FROM to_regnamespace('tombstone') -- what prepare makes of its own
           AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'deleted_at')
     LOOP
         EXECUTE format('ALTER TABLE %s ADD COLUMN deleted_at timestamptz', made);

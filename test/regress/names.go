@@ -23,6 +23,7 @@ var (
 	places = shape(`\b(?:from|join|into|update|table|only|truncate|copy|using|references|partition of|partition|on|inherit|analyze|vacuum|` +
 		`reindex \w+|index|view|regclass) (?:concurrently )?(?:if (?:not )?exists )?(?:only )?NAME((?:\s*\*?(?: (?:as )?\w+)?\s*,\s*[\w."]+)*)`)
 	casts = shape(`'NAME'\s*::\s*regclass`)
+	trees = shape(`\bpg_partition_(?:tree|root|ancestors)\s*\('NAME'`)
 	calls = shape(`NAME\s*\(`)
 	words = regexp.MustCompile(`"[^"]+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*`)
 	// what the server keeps as text and runs by itself
@@ -58,7 +59,7 @@ func named(sql string) []string {
 		all = append(all, bare(m[1]))
 		all = append(all, bareWords(m[2])...)
 	}
-	for _, pattern := range []*regexp.Regexp{casts, calls} {
+	for _, pattern := range []*regexp.Regexp{casts, trees, calls} {
 		for _, m := range pattern.FindAllStringSubmatch(sql, -1) {
 			all = append(all, bare(m[1]))
 		}

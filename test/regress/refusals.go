@@ -17,8 +17,8 @@ type Proxy struct {
 	read int64 // how much of its log Refusals has read
 }
 
-// policy protects every table that has the marker.
-const policy = `upstream: postgres://127.0.0.1:%d
+// rules protect every table that has the marker.
+const rules = `upstream: postgres://127.0.0.1:%d
 tables:
   - name: "*.*"
 log:
@@ -26,8 +26,8 @@ log:
   literals: true
 `
 
-func startProxy(ctx context.Context, program, scratch string, upstream int) (*Proxy, error) {
-	p, err := serve.Start(ctx, program, scratch, 0, fmt.Sprintf(policy, upstream))
+func startProxy(ctx context.Context, program, scratch, config string) (*Proxy, error) {
+	p, err := serve.Start(ctx, program, scratch, 0, config)
 	if err != nil {
 		return nil, err
 	}

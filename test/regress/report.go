@@ -46,6 +46,11 @@ func Report(suite source.Source, files []File, clean func(string) bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# PostgreSQL's regression scripts through the proxy\n\nScripts of Debian's source package, version %s. ", suite.Version)
 	b.WriteString("Each statement ran on a server that really deletes and through the proxy on its twin, where every table has the marker and is protected.\n\n")
+	if slices.ContainsFunc(files, func(f File) bool { return strings.HasSuffix(f.Name, onPrepared) }) {
+		b.WriteString("A script with " + onPrepared + " behind its name ran on twins of its own, of which the soft one has the database's half: what `tombstone prepare --apply` " +
+			"installs, at the start and again whenever statements that change the schema are over, as after a migration. Its temporary tables are ordinary ones, in both twins: a temporary " +
+			"table is never protected.\n\n")
+	}
 	table(&b, files, clean)
 	byCause(&b, files)
 	byRule(&b, files)

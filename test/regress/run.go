@@ -19,6 +19,8 @@ type Bench struct {
 	hard, soft *Twin
 	control    *Twin // a second hard twin, or nil
 	proxy      *Proxy
+	preparer   *Preparer // nil where the soft twin is not prepared
+	stops      Stops     // where it is prepared again
 	suite      source.Source
 	story      *Story
 	limit      time.Duration // of one script
@@ -89,7 +91,7 @@ func (b *Bench) setUp(ctx context.Context) error {
 		}
 		there := *twin
 		there.port = twin.cluster.Port
-		out, err := there.Run(ctx, setUpScript, Assemble(statements, nil), b.limit)
+		out, err := there.Run(ctx, setUpScript, Assemble(statements, nil, Never), b.limit, nil)
 		if err != nil {
 			return fmt.Errorf("%s: %w", setUpScript, err)
 		}
@@ -102,16 +104,23 @@ func (b *Bench) setUp(ctx context.Context) error {
 		}
 	}
 	maps.Copy(b.story.lasting, b.story.ties.tables)
+	if b.preparer != nil {
+		return b.preparer.Prepare(ctx)
+	}
 	return nil
 }
 
 // read cuts a script into statements.
 func (b *Bench) read(name string) ([]Statement, error) {
-	text, err := os.ReadFile(filepath.Join(b.suite.Regress(), "sql", name+".sql"))
+	text, err := os.ReadFile(filepath.Join(b.suite.Regress(), "sql", strings.TrimSuffix(name, onPrepared)+".sql"))
 	if err != nil {
 		return nil, fmt.Errorf("read the regression script: %w", err)
 	}
-	return Split(string(text)), nil
+	statements := Split(string(text))
+	if b.preparer != nil {
+		lasting(statements)
+	}
+	return statements, nil
 }
 
 func (b *Bench) runSoft(ctx context.Context, name string) half {
@@ -122,7 +131,11 @@ func (b *Bench) runSoft(ctx context.Context, name string) half {
 		return h
 	}
 	started := time.Now()
-	out, err := b.soft.Run(ctx, name, Assemble(h.statements, nil), b.limit)
+	stops, stopped := Never, func(context.Context) error { return nil }
+	if b.preparer != nil {
+		stops, stopped = b.stops, b.preparer.Prepare
+	}
+	out, err := b.soft.Run(ctx, name, Assemble(h.statements, nil, stops), b.limit, stopped)
 	h.seconds = time.Since(started).Seconds()
 	if err == nil {
 		err = ctx.Err()
@@ -154,13 +167,13 @@ func (b *Bench) runHard(ctx context.Context, h half) (File, error) {
 			refused[i] = true
 		}
 	}
-	script := Assemble(h.statements, refused)
+	script := Assemble(h.statements, refused, Never)
 	var answers [2][]Answer
 	for i, twin := range []*Twin{b.hard, b.control} {
 		if twin == nil {
 			continue
 		}
-		out, err := twin.Run(ctx, h.name, script, b.limit)
+		out, err := twin.Run(ctx, h.name, script, b.limit, nil)
 		if err == nil {
 			err = ctx.Err()
 		}

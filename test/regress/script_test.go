@@ -59,7 +59,7 @@ func TestSplitCopy(t *testing.T) {
 
 func TestAssemble(t *testing.T) {
 	statements := Split("select 1; select 2;\ncopy t from stdin;\n1\n\\.\nselect 3 \\gset\n")
-	got := Assemble(statements, map[int]bool{0: true, 3: true})
+	got := Assemble(statements, map[int]bool{0: true, 3: true}, Never)
 	for _, want := range []string{
 		instead + ";\n\\echo " + mark + " 0 :SQLSTATE\n",
 		"select 2;\n\\echo " + mark + " 1 :SQLSTATE\n",

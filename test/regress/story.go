@@ -19,6 +19,7 @@ type Story struct {
 	variables map[string]string // psql's, as \set sets them
 	lasting   map[string]bool   // tables of the set-up, which outlive a script
 	touched   map[string]*Root  // tables whose rows or definitions differ since
+	prepared  bool              // the soft twin has the database's half
 	inside    bool              // a transaction block
 	broken    *Root             // what left one twin's transaction aborted
 	written   []string          // tables that this transaction has written
@@ -176,7 +177,9 @@ func (s *Story) unseen(file, sql string, r *Result) {
 	for _, m := range deletes.FindAllStringSubmatch(outside(sql), -1) {
 		for _, from := range append([]string{bare(m[1])}, bareWords(m[2])...) {
 			for _, near := range s.ties.near(from) {
-				s.touch(&Root{foreignKey, file, r.Statement.Line}, s.ties.children(near))
+				if !s.prepared {
+					s.touch(&Root{foreignKey, file, r.Statement.Line}, s.ties.children(near))
+				}
 				if functions := s.ties.triggers[near]; len(functions) > 0 {
 					root := &Root{triggersFire, file, r.Statement.Line}
 					s.touch(root, []string{from})

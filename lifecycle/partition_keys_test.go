@@ -1,0 +1,48 @@
+package lifecycle
+
+import "testing"
+
+// A partition may have foreign keys that its table has not. Their triggers are on the partition alone, and count as installed once they are.
+func TestKeyOfPartition(t *testing.T) {
+	hard, soft := twins(t, "key_of_partition", `
+CREATE TABLE users (id int PRIMARY KEY, deleted_at timestamptz);
+CREATE TABLE orders (user_id int, region text, deleted_at timestamptz) PARTITION BY LIST (region);
+CREATE TABLE orders_eu PARTITION OF orders FOR VALUES IN ('eu');
+ALTER TABLE orders_eu ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+INSERT INTO users VALUES (1), (2); INSERT INTO orders VALUES (1, 'eu'), (2, 'eu')`)
+	for _, step := range Prepare(soft.database(t)).Missing() {
+		t.Errorf("still missing: %s: %s", step.Object, step.Why)
+	}
+	alike(t, hard, soft, "DELETE FROM users WHERE id = 1", "SELECT user_id FROM orders")
+	alike(t, hard, soft, "INSERT INTO orders VALUES (1, 'eu')", "SELECT user_id FROM orders")
+	if got := soft.raw(t, "ALTER TABLE orders_eu DROP CONSTRAINT orders_eu_user_id_fkey"); got != "" {
+		t.Fatal(got)
+	}
+	for _, step := range Prepare(soft.database(t)).Missing() {
+		if _, err := soft.Exec(within(t), step.SQL[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := soft.do(t, "INSERT INTO orders VALUES (1, 'eu')"); got != "0 1;" {
+		t.Errorf("without the key: %s", got)
+	}
+}
+
+// Of a key to a partitioned table each partition has one of its own, with its own name. The error of a row that is still referred to has that.
+func TestErrorNamesKeyOfPartition(t *testing.T) {
+	hard, soft := twins(t, "error_of_partition", `
+CREATE TABLE users (id int PRIMARY KEY, deleted_at timestamptz) PARTITION BY RANGE (id);
+CREATE TABLE users_1 PARTITION OF users FOR VALUES FROM (0) TO (10);
+CREATE TABLE users_2 PARTITION OF users FOR VALUES FROM (10) TO (30) PARTITION BY RANGE (id);
+CREATE TABLE users_21 PARTITION OF users_2 FOR VALUES FROM (10) TO (20);
+CREATE TABLE orders (user_id int REFERENCES users, later int REFERENCES users DEFERRABLE INITIALLY DEFERRED, deleted_at timestamptz);
+CREATE TABLE users_3 PARTITION OF users FOR VALUES FROM (30) TO (40);
+INSERT INTO users VALUES (1), (2), (11), (12), (31), (32); INSERT INTO orders VALUES (1, 2), (11, 12), (31, 32)`)
+	for _, sql := range []string{
+		"DELETE FROM users WHERE id = 1", "DELETE FROM users_1 WHERE id = 2",
+		"DELETE FROM users WHERE id = 11", "DELETE FROM users WHERE id = 12",
+		"DELETE FROM users WHERE id = 31", "DELETE FROM users WHERE id = 32",
+	} {
+		alike(t, hard, soft, sql, "SELECT id FROM users ORDER BY 1")
+	}
+}
