@@ -70,7 +70,7 @@ func (r *restorer) mend(ctx context.Context, k *ForeignKey) error {
 	}
 	cut := fmt.Sprintf(`tombstone.severed s JOIN pg_temp.restoring r ON r.relation = %s AND s.deletion = r.deletion AND s.at = r.at
 JOIN %s p ON %s AND s.was = %s WHERE s.relation = %s AND s.constraint_name = %s AND NOT %s`,
-		regclass(k.Parent), k.Parent.only(), r.hasKey(k.Parent, "p.", "r.key"), k.Parent.texts("p.", was), regclass(k.Child), literal(k.Name), replaced(k.Child, r.identity(k.Child)))
+		regclass(k.Parent), k.referred().only(), r.hasKey(k.Parent, "p.", "r.key"), k.Parent.texts("p.", was), regclass(k.Child), literal(k.Name), replaced(k.Child, r.identity(k.Child)))
 	there := r.hasKey(k.Child, "c.", "s.key")
 	if err := r.find(ctx, &r.r.Changed, k.Child, fmt.Sprintf(`SELECT pg_catalog.format('(%%s)=(%%s)', %s, pg_catalog.array_to_string(s.key, ', ', 'null')), %s FROM %s AND NOT EXISTS (SELECT FROM %s c WHERE %s AND s.became = %s)`,
 		literal(strings.Join(r.identity(k.Child), ", ")), literal("its reference "+k.Name+" is not set again: the row has changed or is gone"), cut, k.Child.only(), there, k.Child.texts("c.", k.SetColumns))); err != nil {
@@ -87,7 +87,7 @@ JOIN %s p ON %s AND s.was = %s WHERE s.relation = %s AND s.constraint_name = %s 
 // verify holds that no restored row refers to a tombstone. Whoever deletes one at the same time waits, or was first.
 func (r *restorer) verify(ctx context.Context, k *ForeignKey) error {
 	refers := fmt.Sprintf("%s c JOIN pg_temp.restoring r ON r.relation = %s AND %s JOIN %s p ON %s",
-		k.Child.only(), regclass(k.Child), r.hasKey(k.Child, "c.", "r.key"), k.Parent.only(), k.matches("p.", "c."))
+		k.Child.only(), regclass(k.Child), r.hasKey(k.Child, "c.", "r.key"), k.referred().only(), k.matches("p.", "c."))
 	if k.Child.Protected != nil {
 		refers += " WHERE " + live(k.Child.Protected, "c.")
 	} else {

@@ -81,13 +81,13 @@ func (r *restorer) absentParents(ctx context.Context, k *ForeignKey) error {
 	values := fmt.Sprintf("concat_ws(', ', %s)", idents("r.", k.Columns))
 	if p := k.Parent.Protected; p != nil {
 		there = fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s AND %s) OR EXISTS (SELECT FROM %s p WHERE %s)",
-			k.Parent.only(), matches, live(p, "p."), r.taken(k.Parent), matches)
+			k.referred().only(), matches, live(p, "p."), r.taken(k.Parent), matches)
 		why = fmt.Sprintf(`CASE WHEN EXISTS (SELECT FROM %s p WHERE %s) THEN format(%s, %s, COALESCE((SELECT (tombstone.deletion_of(%s, %s, %s)).id::text FROM %s p WHERE %s LIMIT 1), '?')) ELSE format(%s, %s) END`,
-			k.Parent.only(), matches, literal(refers+"deleted (deletion %s): restore that first"), values,
-			regclass(k.Parent), strings.Replace(instant(p), "NEW.", "p.", 1), k.Parent.texts("p.", r.identity(k.Parent)), k.Parent.only(), matches,
+			k.referred().only(), matches, literal(refers+"deleted (deletion %s): restore that first"), values,
+			regclass(k.Parent), strings.Replace(instant(p), "NEW.", "p.", 1), k.Parent.texts("p.", r.identity(k.Parent)), k.referred().only(), matches,
 			literal(refers+"gone"), values)
 	} else {
-		there = fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s) OR EXISTS (SELECT FROM %s p WHERE %s)", k.Parent.only(), matches, r.taken(k.Parent), matches)
+		there = fmt.Sprintf("EXISTS (SELECT FROM %s p WHERE %s) OR EXISTS (SELECT FROM %s p WHERE %s)", k.referred().only(), matches, r.taken(k.Parent), matches)
 		why = fmt.Sprintf("format(%s, %s)", literal(refers+"gone"), values)
 	}
 	return r.find(ctx, &r.r.Collisions, k.Child, fmt.Sprintf("SELECT %s, %s FROM %s r WHERE %s AND NOT (%s)",

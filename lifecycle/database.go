@@ -83,6 +83,7 @@ type ForeignKey struct {
 	OID           uint32
 	Name          string
 	Child, Parent *Table
+	Part          *Table   // the partition of Parent that it refers to, nil if it is Parent itself
 	Columns, Refs []string // of Child, and of Parent that they refer to, in the same order
 	Equal         []string // the operators that compare Refs with Columns, with their schemas
 	Same          []string // those that compare Refs with Refs

@@ -149,7 +149,7 @@ func (k *ForeignKey) deferred() *function {
 		name: dotted(k.Child.Schema, k.Child.Relation, k.Name, "restrict"), result: "NULL",
 		body:     k.check(where) + "IF " + aboveReadCommitted + " THEN\n" + indent(probe(literal(ident(k.Child.Schema)+"."+ident(k.Name)))) + "END IF;\n",
 		about:    fmt.Sprintf("After a row of %s is deleted: no row of %s may refer to it (%s).", k.Parent.Name, k.Child.Name, k.Name),
-		triggers: []trigger{{name, k.Parent, "AFTER UPDATE OF " + ident(k.Parent.Protected.Marker), burying(k.Parent), k.deferrable(), false}},
+		triggers: []trigger{{name, k.referred(), "AFTER UPDATE OF " + ident(k.Parent.Protected.Marker), burying(k.Parent), k.deferrable(), false}},
 	}
 }
 

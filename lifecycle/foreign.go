@@ -5,13 +5,25 @@ import (
 	"strings"
 )
 
-// matches writes that a row of the child refers to a row of the parent.
+// matches writes that a row of the child refers to a row of the parent: parent and child are aliases with a point. OLD and NEW are rows of a
+// trigger.
 func (k *ForeignKey) matches(parent, child string) string {
 	list := make([]string, len(k.Columns))
 	for i := range k.Columns {
 		list[i] = parent + ident(k.Refs[i]) + " " + k.Equal[i] + " " + child + ident(k.Columns[i])
 	}
+	if k.Part != nil && (parent == "OLD." || parent == "NEW.") {
+		list = append(list, "TG_RELID OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT t.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree("+regclass(k.Part)+") t))")
+	}
 	return strings.Join(list, " AND ")
+}
+
+// referred is what it refers to.
+func (k *ForeignKey) referred() *Table {
+	if k.Part != nil {
+		return k.Part
+	}
+	return k.Parent
 }
 
 // acts reports whether the key has something to do when a row of its parent is buried at once. The rest is done at the end of the
@@ -76,7 +88,7 @@ func (k *ForeignKey) refOf(column string) string {
 func (k *ForeignKey) check(where string) string {
 	again := ""
 	if k.OnDelete != 'r' { // another row may have its key by now
-		again = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s AND %s)", k.Parent.only(), k.sameKey(), live(k.Parent.Protected, "p."))
+		again = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s p WHERE %s AND %s)", k.referred().only(), k.sameKey(), live(k.Parent.Protected, "p."))
 	}
 	name := literal(k.Name)
 	if k.Parent.Kind == 'p' {

@@ -46,3 +46,38 @@ INSERT INTO users VALUES (1), (2), (11), (12), (31), (32); INSERT INTO orders VA
 		alike(t, hard, soft, sql, "SELECT id FROM users ORDER BY 1")
 	}
 }
+
+// A key may refer to one partition, and is followed for its rows alone.
+func TestKeyToPartition(t *testing.T) {
+	hard, soft := twins(t, "key_to_partition", `
+CREATE TABLE users (id int, region text, deleted_at timestamptz, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE users_eu PARTITION OF users FOR VALUES IN ('eu', 'uk') PARTITION BY LIST (region);
+CREATE TABLE users_de PARTITION OF users_eu (UNIQUE (id)) FOR VALUES IN ('eu');
+CREATE TABLE users_uk PARTITION OF users_eu FOR VALUES IN ('uk');
+CREATE TABLE users_us PARTITION OF users (UNIQUE (id)) FOR VALUES IN ('us');
+CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users_de (id) ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE items (order_id int REFERENCES orders ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE notes (id int PRIMARY KEY, user_id int REFERENCES users_de (id) ON DELETE SET NULL, deleted_at timestamptz);
+CREATE TABLE locks (user_id int REFERENCES users_de (id));
+CREATE TABLE later (user_id int REFERENCES users_de (id) DEFERRABLE INITIALLY DEFERRED, deleted_at timestamptz);
+CREATE TABLE british (id int, region text, FOREIGN KEY (id, region) REFERENCES users_eu ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE either (id int, region text, FOREIGN KEY (id, region) REFERENCES users, deleted_at timestamptz);
+INSERT INTO users SELECT i, r FROM generate_series(1, 6) i, unnest('{eu,uk,us}'::text[]) r;
+INSERT INTO orders SELECT i, i FROM generate_series(1, 6) i; INSERT INTO items SELECT i FROM generate_series(1, 6) i;
+INSERT INTO notes SELECT i, i FROM generate_series(1, 6) i; INSERT INTO locks VALUES (5); INSERT INTO later VALUES (6);
+INSERT INTO british SELECT i, r FROM generate_series(1, 6) i, unnest('{eu,uk}'::text[]) r; INSERT INTO either VALUES (4, 'us');`)
+	for _, step := range Prepare(soft.database(t)).Missing() {
+		t.Errorf("still missing: %s: %s", step.Object, step.Why)
+	}
+	state := `SELECT 'users', id::text, region FROM users UNION ALL SELECT 'orders', id::text, '' FROM orders UNION ALL SELECT 'items', order_id::text, '' FROM items
+		UNION ALL SELECT 'notes', id::text, user_id::text FROM notes UNION ALL SELECT 'british', id::text, region FROM british ORDER BY 1, 2, 3`
+	for _, sql := range []string{
+		"DELETE FROM users WHERE id = 1 AND region = 'us'", "DELETE FROM users WHERE id = 1", "DELETE FROM users_de WHERE id = 2", "DELETE FROM users_eu WHERE id = 3",
+		"DELETE FROM users WHERE id = 5 AND region <> 'eu'", "DELETE FROM users WHERE id = 5", "DELETE FROM users WHERE id = 6",
+		"BEGIN; DELETE FROM users WHERE id = 6; DELETE FROM later; COMMIT", "DELETE FROM users WHERE id = 4",
+		"INSERT INTO orders VALUES (9, 2)", "INSERT INTO orders VALUES (9, 4)", "INSERT INTO british VALUES (2, 'uk')", "INSERT INTO british VALUES (2, 'eu')",
+		"INSERT INTO users VALUES (2, 'eu'); INSERT INTO orders VALUES (10, 2)", "INSERT INTO either VALUES (2, 'us')", "UPDATE orders SET user_id = 1 WHERE id = 10",
+	} {
+		alike(t, hard, soft, sql, state)
+	}
+}

@@ -20,7 +20,7 @@ func (k *ForeignKey) present() []*function {
 		revived = " AND " + live(p, "OLD.")
 		marker = ", " + ident(p.Marker)
 	}
-	parent := fmt.Sprintf("%s p WHERE %s AND %s", k.Parent.only(), k.matches("p.", "NEW."), live(k.Parent.Protected, "p."))
+	parent := fmt.Sprintf("%s p WHERE %s AND %s", k.referred().only(), k.matches("p.", "NEW."), live(k.Parent.Protected, "p."))
 	about := fmt.Sprintf("the row of %s that it refers to must not be deleted (%s).", k.Parent.Name, k.Name)
 
 	insert := &function{
@@ -74,5 +74,5 @@ RAISE foreign_key_violation USING
 	DETAIL = pg_catalog.format('Key (%%s)=(%%s) is not present in table "%%s".', %[4]s, pg_catalog.concat_ws(', ', %[5]s), %[6]s),
 	SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = %[3]s;
 `,
-		k.Parent.only(), key, literal(k.Name), literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.Parent.Relation), k.Child.only())
+		k.referred().only(), key, literal(k.Name), literal(strings.Join(k.Columns, ", ")), idents("NEW.", k.Columns), literal(k.referred().Relation), k.Child.only())
 }

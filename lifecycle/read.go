@@ -134,7 +134,7 @@ func (r *reader) readKeys(ctx context.Context) error {
 		set = "f.confdelsetcols"
 	}
 	rows, err := r.tx.Query(ctx, `
-SELECT f.oid, f.conname, f.conrelid, f.confrelid, f.condeferrable, f.condeferred, f.confdeltype, f.confupdtype, f.confmatchtype = 'f',
+SELECT f.oid, f.conname, f.conrelid, f.confrelid, COALESCE(pg_partition_root(f.confrelid)::oid, f.confrelid), f.condeferrable, f.condeferred, f.confdeltype, f.confupdtype, f.confmatchtype = 'f',
 	EXISTS (SELECT FROM pg_constraint o WHERE o.conrelid = f.confrelid AND o.conname = f.conname AND o.contype <> 't'),
 	ARRAY(SELECT a.attname FROM unnest(f.conkey) WITH ORDINALITY k (n, i) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.n ORDER BY k.i)::text[],
 	ARRAY(SELECT a.attname FROM unnest(f.confkey) WITH ORDINALITY k (n, i) JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.n ORDER BY k.i)::text[],
@@ -149,15 +149,18 @@ ORDER BY f.oid`, r.oids())
 	if err != nil {
 		return err
 	}
-	var child, parent uint32
+	var child, parent, root uint32
 	var k ForeignKey
 	_, err = pgx.ForEachRow(rows, []any{
-		&k.OID, &k.Name, &child, &parent, &k.Deferrable, &k.Deferred, (*char)(&k.OnDelete), (*char)(&k.OnUpdate), &k.Full, &k.taken,
+		&k.OID, &k.Name, &child, &parent, &root, &k.Deferrable, &k.Deferred, (*char)(&k.OnDelete), (*char)(&k.OnUpdate), &k.Full, &k.taken,
 		&k.Columns, &k.Refs, &k.Equal, &k.Same, &k.SetColumns,
 	}, func() error {
 		key := k
 		k.Columns, k.Refs, k.Equal, k.Same, k.SetColumns = nil, nil, nil, nil, nil // the next row's are other arrays
 		key.Child, key.Parent = r.byOID[child], r.byOID[parent]
+		if whole := r.byOID[root]; whole != nil && root != parent { // what acts on rows of a partition are triggers of the whole
+			key.Parent, key.Part = whole, key.Parent
+		}
 		if len(key.SetColumns) == 0 {
 			key.SetColumns = key.Columns
 		}

@@ -19,7 +19,7 @@ func (d *Database) stray(t *Table) *function {
 				given[i] = "NEW." + ident(name) + " IS NOT NULL"
 			}
 			reasons = append(reasons, fmt.Sprintf("%s AND NOT EXISTS (SELECT FROM %s p WHERE %s) %s",
-				strings.Join(given, " AND "), k.Parent.only(), k.matches("p.", "NEW."), remark(k.Name)))
+				strings.Join(given, " AND "), k.referred().only(), k.matches("p.", "NEW."), remark(k.Name)))
 		}
 	}
 	for _, x := range d.Indexes {
@@ -68,7 +68,7 @@ IF FOUND AND EXISTS (SELECT FROM %[4]s x WHERE x.tableoid OPERATOR(pg_catalog.=)
 THEN
 	PERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));
 END IF;
-`, k.Parent.only(), k.matches("p.", "NEW."), dead(k.Parent.Protected, "p."), k.Child.only()),
+`, k.referred().only(), k.matches("p.", "NEW."), dead(k.Parent.Protected, "p."), k.Child.only()),
 		triggers: []trigger{
 			{named("First_tombstone", k.Name), k.Child, "AFTER INSERT", condition, "", false},
 			{named("First_tombstone.update", k.Name), k.Child, "AFTER UPDATE OF " + idents("", k.Columns), condition + " AND (" + strings.Join(changed, " OR ") + ")", "", false},
