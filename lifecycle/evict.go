@@ -9,14 +9,14 @@ import (
 // evict makes room for rows whose key a tombstone holds, nil if every unique index of the table is of live rows only.
 //
 // Without it, a natural key cannot be used again once its row is deleted (23505).
-func evict(t *Table, indexes []*Index) *function {
+func (d *Database) evict(t *Table) *function {
 	f := &function{
 		name: dotted(t.Schema, t.Relation, "evict"), result: "NEW",
 		about: "Before a row of " + t.Name.String() + " is written: a deleted row that holds its key moves to the archive.",
 	}
 	var columns []string
 	var body strings.Builder
-	for _, x := range indexes {
+	for _, x := range d.Indexes {
 		if x.Table != t || !x.stays() || x.Exclusion || strings.Contains(" "+strings.Join(x.Columns, " ")+" ", "  ") {
 			continue
 		}

@@ -46,15 +46,16 @@ func (d *Database) levels(group []*Table) []*Table {
 	return slices.DeleteFunc(slices.Clone(group), func(t *Table) bool { return !d.flushed(t) })
 }
 
-// followed is the name of the trigger that follows the keys to a table.
+// followed is the name of the trigger that follows the keys to a table. It comes before those that hold deferrable keys, which have the names of the
+// keys: as the server does it, what a key takes along does not stand in the way of another.
 //
 // A statement that names a partition has no trigger of the whole table that is called at its end. There, the first level waits for flush, too, which
 // is called for each row: else the keys of the first row would be followed to their end before those of the second.
 func followed(t *Table) string {
 	if t.Kind == 'p' {
-		return "tombstone_follow_late"
+		return "First_tombstone_follow_late"
 	}
-	return "tombstone_follow"
+	return "First_tombstone_follow"
 }
 
 // constraints names the constraint triggers of tables of a group.

@@ -83,7 +83,7 @@ func (d *Database) flushed(t *Table) bool {
 // acting lists the keys to a table that do something when a row of it is buried, in the order in which they do.
 //
 // That is the server's, with one exception: it looks at a reference that ON DELETE has cut when all keys have acted, and the row may be gone by
-// another one then. What we cut is looked at at once, so it is cut when the other one has acted.
+// another one then. What we cut is looked at at once, so it is cut when the other one has acted, unless it is another one's no more once it is cut.
 func (d *Database) acting(t *Table) []*ForeignKey {
 	var list []*ForeignKey
 	for _, k := range d.Keys {
@@ -97,7 +97,8 @@ func (d *Database) acting(t *Table) []*ForeignKey {
 			continue
 		}
 		for j := len(list) - 1; j > i; j-- {
-			if list[j].OnDelete == 'c' && list[j].Child == k.Child {
+			apart := !slices.ContainsFunc(k.SetColumns, func(name string) bool { return slices.Contains(list[j].Columns, name) })
+			if list[j].OnDelete == 'c' && list[j].Child == k.Child && apart {
 				copy(list[i:j], list[i+1:j+1])
 				list[j] = k
 				break

@@ -96,12 +96,15 @@ func (k *ForeignKey) check(where string) string {
 	}
 	return fmt.Sprintf(`PERFORM FROM %s c WHERE %s FOR KEY SHARE OF c;
 IF FOUND%s THEN
+	IF %s THEN
+		PERFORM tombstone.outrun(NEW.tableoid::pg_catalog.regclass, NEW.ctid, pg_catalog.current_setting('search_path'));
+	END IF;
 	RAISE foreign_key_violation USING
 		MESSAGE = pg_catalog.format('update or delete on table "%%s" violates foreign key constraint "%%s" on table "%%s"', TG_TABLE_NAME, %s, %s),
 		DETAIL = pg_catalog.format('Key (%%s)=(%%s) is still referenced from table "%%s".', %s, pg_catalog.concat_ws(', ', %s), %s),
 		SCHEMA = %s, TABLE = %s, CONSTRAINT = %s;
 END IF;
-`, k.Child.only(), where, again,
+`, k.Child.only(), where, again, aboveReadCommitted,
 		name, literal(k.Child.Relation),
 		literal(strings.Join(k.Refs, ", ")), idents("OLD.", k.Refs), literal(k.Child.Relation),
 		literal(k.Child.Schema), literal(k.Child.Relation), name)

@@ -36,6 +36,8 @@ func part(t *Table, keys []*ForeignKey) *function {
 		if follows {
 			condition = "TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND "
 		}
+		// Who is deleting such a row is waited for, as the server's own key does a moment later: then the row is a tombstone, or is not.
+		fmt.Fprintf(&body, "PERFORM FROM %s c WHERE %s%s FOR KEY SHARE OF c;\n", k.Child.only(), condition, k.matches("OLD.", "c."))
 		fmt.Fprintf(&body, "FOR leaf, place IN SELECT c.tableoid, c.ctid FROM %s c WHERE %s%s AND %s LOOP\n\tPERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));\nEND LOOP;\n",
 			k.Child.only(), condition, k.matches("OLD.", "c."), dead(p, "c."))
 	}

@@ -94,7 +94,7 @@ func Prepare(d *Database) Script {
 // functions are those that act on changes of a protected table's own rows.
 func (d *Database) functions(t *Table) []*function {
 	list := []*function{d.record(t)}
-	if f := evict(t, d.Indexes); f != nil {
+	if f := d.evict(t); f != nil {
 		list = append(list, f)
 	}
 	list = append(list, d.follow(t)...)

@@ -39,7 +39,7 @@ func (d *Database) stray(t *Table) *function {
 		name: dotted(t.Schema, t.Relation, "stray"), result: "NULL",
 		about:    "After a row of " + t.Name.String() + " is deleted: moves it to the archive if a deferred constraint would not let it stay.",
 		body:     "IF " + strings.Join(reasons, "\n\tOR ") + "\nTHEN\n\tPERFORM tombstone.evict(NEW.tableoid::pg_catalog.regclass, NEW.ctid, pg_catalog.current_setting('search_path'));\nEND IF;\n",
-		triggers: []trigger{{"tombstone_stray", t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), "", false}}, // by its name after follow
+		triggers: []trigger{{"tombstone_stray", t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), "", false}}, // by its name after what follows keys
 	}
 	if d.flushed(t) {
 		f.triggers[0].deferrable = initiallyDeferred

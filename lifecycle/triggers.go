@@ -107,7 +107,7 @@ func (d *Database) record(t *Table) *function {
 	tables := relations(group)
 	note := fmt.Sprintf("PERFORM tombstone.note(%s, %s, %s);\n", tables, regclass(t), t.texts("NEW.", d.identity(t)))
 	condition := burying(t)
-	locks := slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.Parent == t || k.Child == t && k.OnDelete != 'c' })
+	locks := d.locks(t)
 	if tells(t.Protected) {
 		// The cheaper test is first: this is asked for each row. Assignments instead of PERFORM, since the language evaluates an expression itself.
 		marker := "NEW." + ident(t.Protected.Marker)
@@ -131,6 +131,11 @@ func (d *Database) record(t *Table) *function {
 	}
 	f.triggers = []trigger{{"tombstone_note", t, "BEFORE UPDATE OF " + ident(t.Protected.Marker), condition, "", false}}
 	return f
+}
+
+// locks reports whether a deletion of the table's rows has to lock them as a DELETE does: foreign keys refer to them, or cut their references.
+func (d *Database) locks(t *Table) bool {
+	return slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.Parent == t || k.Child == t && k.OnDelete != 'c' })
 }
 
 // group lists the protected tables that ON DELETE CASCADE joins to a table, itself included: rows that one transaction deletes from them are

@@ -59,12 +59,20 @@ func forgiveSessions(script *Script, step *Step, hard, soft *Event) string {
 		return "serializable: only hard is told to try again"
 	case truncates && (hard.Waited != soft.Waited || again(h) != again(s) || s != nil && s.Code == "40P01"):
 		return "TRUNCATE does not lock the whole table where it buries, and its rows are there for who has an older snapshot"
+	case soft.Waited && !hard.Waited && h != nil && s != nil && h.Code == s.Code && h.Code == "23502":
+		return "a row is locked before its constraints are looked at, where there is a BEFORE trigger"
+	case soft.Waited && !hard.Waited && h != nil && s != nil && h.Code == s.Code && h.Code == "23505":
+		return "who inserts a key waits for those who lock the row that has it: they may be about to delete it"
 	case soft.Waited && !hard.Waited && h == nil == (s == nil):
 		if why := script.locksMore(); why != "" {
 			return why
 		}
-	case soft.Waited && !hard.Waited && h != nil && s != nil && h.Code == s.Code && h.Code == "23502":
-		return "a row is locked before its constraints are looked at, where there is a BEFORE trigger"
+	}
+	if hard.Waited && !soft.Waited && h != nil && s != nil && h.Code == s.Code {
+		return "what is refused in the end is refused before another key's rows are waited for"
+	}
+	if hard.Waited && !soft.Waited && strings.Contains(step.SQL(), "FOR KEY SHARE") {
+		return "a row that nothing refers to is deleted as any UPDATE: FOR KEY SHARE does not wait"
 	}
 	if hard.Waited && !soft.Waited && step.freesUnique(script.Graph) {
 		return "a unique index of live rows is no key: an UPDATE of its columns does not wait for those who refer to the row"
@@ -114,6 +122,16 @@ func (s *Script) locksMore() string {
 		}
 	}
 	return ""
+}
+
+// locksTwice reports whether a step deletes a row of a protected table that has keys, or changes a key of it.
+func (s *Script) locksTwice() bool {
+	return slices.ContainsFunc(s.Steps, func(step *Step) bool {
+		return slices.ContainsFunc(s.Graph.Tables, func(t *Table) bool {
+			joined := t.Marker != nil && len(s.Graph.to(t))+len(s.Graph.from(t)) > 0
+			return joined && regexp.MustCompile(`(DELETE FROM|UPDATE|MERGE INTO|TRUNCATE)\b.*\b`+t.Name+`\b`).MatchString(step.SQL())
+		})
+	})
 }
 
 // freesUnique reports whether a step may change a column of a unique constraint that became an index of live rows.

@@ -39,7 +39,11 @@ func (t *Twin) concurrently(ctx context.Context, s *Script, o *Outcome) error {
 			}
 			continue
 		}
-		if why := forgiveSessions(s, s.Steps[i], hard[i], soft[i]); why != "" {
+		why := forgiveSessions(s, s.Steps[i], hard[i], soft[i])
+		if why == "" && (told(soft, "40P01") || told(hard, "40P01")) && s.locksTwice() {
+			why = "a deletion, or an UPDATE of a key, locks the row as any UPDATE before it locks it as its own: a deadlock where the server waits"
+		}
+		if why != "" {
 			o.Forgiven[why]++
 			if t.parted(hard, soft) {
 				o.Difference, err = t.sound(ctx)
@@ -56,6 +60,11 @@ func (t *Twin) concurrently(ctx context.Context, s *Script, o *Outcome) error {
 		d.Kind = s.Isolation
 	}
 	return err
+}
+
+// told reports whether a step ended with an error.
+func told(events []*Event, code string) bool {
+	return slices.ContainsFunc(events, func(e *Event) bool { return e != nil && e.Answer.Error != nil && e.Answer.Error.Code == code })
 }
 
 // parted reports whether a step failed, or waited, on one side only: from there on nothing is comparable.
