@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -14,6 +14,11 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const (
+	tries = 20              // how often a lock is waited for
+	pause = 5 * time.Second // how long others have their turn in between, unless Options say otherwise
+)
+
 // errChanged is a foreign key that has come or gone since the graph was read.
 var errChanged = errors.New("the foreign keys to the table have changed meanwhile; run it again")
 
@@ -22,7 +27,7 @@ func (p *purger) patiently(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
 		var e *pgconn.PgError
-		if !errors.As(err, &e) || e.Code != "55P03" && e.Code != "40P01" && e.Code != "40001" || try == lockTries {
+		if !errors.As(err, &e) || e.Code != "55P03" && e.Code != "40P01" && e.Code != "40001" || try == tries {
 			return err
 		}
 		p.say(fmt.Sprintf("somebody holds the lock (%s); trying again in %s", e.Message, p.o.Pause))
@@ -237,9 +242,9 @@ func (g *graph) severs(k *reference) bool {
 func (k *reference) was(row string) string {
 	list := make([]string, len(k.SetColumns))
 	for i, name := range k.SetColumns {
-		list[i] = k.refOf(name)
+		list[i] = k.RefOf(name)
 	}
-	return k.Parent.texts(row, list)
+	return k.Parent.Texts(row, list)
 }
 
 // forget deletes what the house knows of rows that go: which deletion took them, and which references that cut. Nobody can restore them any more.

@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -12,11 +12,12 @@ import (
 	"golang.org/x/time/rate"
 
 	"tombstone/config"
+	"tombstone/lifecycle"
 	"tombstone/policy"
 )
 
-// PurgeOptions say how to purge. Zero values of those that config.Purge does not have are good.
-type PurgeOptions struct {
+// Options say how to purge. Zero values of those that config.Purge does not have are good.
+type Options struct {
 	config.Purge
 	Table  string          // only this one, as in SQL; "" for all
 	Dry    bool            // change nothing
@@ -37,7 +38,7 @@ var errStopped = errors.New("stopped")
 type purger struct {
 	*graph
 	conn  *pgx.Conn
-	o     PurgeOptions
+	o     Options
 	out   *Purged
 	size  int // rows in a batch, fewer than asked for when a statement took too long
 	limit *rate.Limiter
@@ -45,19 +46,19 @@ type purger struct {
 	major int
 }
 
-// Purge deletes for good the tombstones whose retention has ended, those first that refer to others. A tombstone that anything still refers to
+// Run deletes for good the tombstones whose retention has ended, those first that refer to others. A tombstone that anything still refers to
 // stays, and with it what it refers to; so does one that is held. Each batch is a transaction: what was done before an error or a stop is done,
 // and the next purge goes on. The error says that nothing was begun; what went wrong later is among Purged.Problems.
 //
 // The connection is this purge's own: it has other settings afterwards.
-func Purge(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o PurgeOptions) (*Purged, error) {
+func Run(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o Options) (*Purged, error) {
 	p := &purger{conn: conn, o: o, size: max(o.Batch, 1), limit: rate.NewLimiter(rate.Inf, 0), pages: 256}
 	if o.Rate > 0 {
 		p.limit = rate.NewLimiter(rate.Limit(o.Rate), p.size)
 		p.limit.AllowN(time.Now(), p.size) // the first batch is paid for afterwards, like all others
 	}
 	if p.o.Pause == 0 {
-		p.o.Pause = lockPause
+		p.o.Pause = pause
 	}
 	p.out = &Purged{Outcome: "done", DryRun: o.Dry, Who: o.Who, Tables: []*PurgedTable{}}
 	if err := settle(ctx, conn, o.Purge); err != nil {
@@ -88,7 +89,7 @@ func Purge(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o PurgeOpt
 		}()
 	}
 	err := p.patiently(ctx, func() error { // also of those who alter a table: its definition cannot be read meanwhile
-		d, err := Read(ctx, conn, rules)
+		d, err := lifecycle.Read(ctx, conn, rules)
 		if err == nil {
 			p.major = d.Version / 10000
 			p.graph, err = readGraph(ctx, conn, d, p.out.Started)

@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func (p *purger) above(ctx context.Context, tx pgx.Tx, g *group, l *leaf, tids [
 				continue
 			}
 			rows, err := tx.Query(ctx, fmt.Sprintf("SELECT DISTINCT %[1]stableoid, %[1]sctid FROM %[2]s, %[3]s WHERE %[4]sctid = ANY ($1) AND %[5]s",
-				referred, k.Parent.only()+as(referred), l.from(referrer), referrer, k.matches(referred, referrer)), tids)
+				referred, k.Parent.Only()+as(referred), l.from(referrer), referrer, k.Matches(referred, referrer)), tids)
 			if err != nil {
 				return nil, err
 			}

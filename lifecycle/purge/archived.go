@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -9,17 +9,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-)
 
-// shape writes a row of tombstone.archive as one of its table, under an alias: a FROM item beside that row, or in a query inside. A column that has been
-// added since is NULL.
-func shape(row string, columns []Column, alias string) string {
-	list := make([]string, len(columns))
-	for i, c := range columns {
-		list[i] = fmt.Sprintf("(%srow ->> %s)::%s AS %s", row, literal(c.Name), c.Type, ident(c.Name))
-	}
-	return "(SELECT " + strings.Join(list, ", ") + ")" + as(alias)
-}
+	"tombstone/lifecycle"
+)
 
 // archive purges what was moved to tombstone.archive: by the retention and the hold of the table that the row was in.
 func (p *purger) archive(ctx context.Context, only *grave) error {
@@ -96,7 +88,7 @@ func (g *graph) archivedRow(t *grave) string {
 		if g.severs(k) {
 			was := make([]string, len(k.SetColumns))
 			for j, name := range k.SetColumns {
-				was[j] = k.refOf(name)
+				was[j] = k.RefOf(name)
 			}
 			text += fmt.Sprintf(", %s AS was%d", fields(was), i)
 		}
@@ -169,7 +161,7 @@ func (p *purger) sweep(ctx context.Context, account *PurgedTable, from func(last
 // of the tables that they could come back with has passed. Before that, restoring the tombstone brings them back.
 func (p *purger) taken(ctx context.Context) error {
 	type child struct {
-		table  *Table
+		table  *lifecycle.Table
 		oid    uint32
 		cutoff time.Time
 		ended  bool // each table that rows of this one refer to has a retention
@@ -204,7 +196,7 @@ func (p *purger) taken(ctx context.Context) error {
 				same = append(same, "COALESCE(b.at, b.archived) >= "+instantOf(l.cutoff))
 			}
 			c.kept = append(c.kept,
-				fmt.Sprintf("NOT EXISTS (SELECT FROM %s WHERE %s AND %s%s)", k.Parent.only()+as(referred), k.matches(referred, referrer), dead(l.Table, referred), p.there(referred)),
+				fmt.Sprintf("NOT EXISTS (SELECT FROM %s WHERE %s AND %s%s)", k.Parent.Only()+as(referred), k.Matches(referred, referrer), dead(l.Table, referred), p.there(referred)),
 				fmt.Sprintf("NOT EXISTS (SELECT FROM tombstone.archive b WHERE b.relation = %s AND %s)", l.relation(), strings.Join(same, " AND ")))
 		}
 	}
@@ -248,7 +240,7 @@ func (p *purger) records(ctx context.Context) error {
 	for _, t := range p.tables {
 		known = append(known, t.OID)
 		for _, l := range t.leaves {
-			if tells(l.Table) && !l.Unmarked {
+			if lifecycle.Tells(l.Table) && !l.Unmarked {
 				fmt.Fprintf(&b, " AND NOT (d.exact AND EXISTS (SELECT FROM %s WHERE %s%s = d.at))", l.from(referred), referred, ident(l.Marker))
 			}
 		}

@@ -1,8 +1,7 @@
-package lifecycle
+package purge
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -10,9 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 )
-
-//go:embed sql/purge.sql
-var purgeSQL string
 
 // Purged is what a purge did, or what it would do.
 type Purged struct {
