@@ -86,19 +86,25 @@ func newYard(t testing.TB, name, schema, tables string, prepare bool) *yard {
 	y := &yard{connect(t, name), name, policyOf(t, "tables: ["+tables+"]\n")}
 	y.run(t, schema)
 	if prepare {
-		d, err := lifecycle.Read(within(t), y.Conn, y.policy)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, step := range lifecycle.Prepare(d) {
-			for _, sql := range step.SQL {
-				if _, err := y.Exec(within(t), sql); err != nil {
-					t.Fatalf("%v:\n%s", err, sql)
-				}
+		prepared(within(t), t, y.Conn, y.policy)
+	}
+	return y
+}
+
+// prepared gives a database its half.
+func prepared(ctx context.Context, t testing.TB, conn *pgx.Conn, p *policy.Policy) {
+	t.Helper()
+	d, err := lifecycle.Read(ctx, conn, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range lifecycle.Prepare(d) {
+		for _, sql := range step.SQL {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				t.Fatalf("%v:\n%s", err, sql)
 			}
 		}
 	}
-	return y
 }
 
 func (y *yard) run(t testing.TB, sql string) {
