@@ -56,7 +56,7 @@ func (p *purger) unarchived(ctx context.Context, t *grave) error {
 	}
 	out := "a.id, " + p.archivedRow(t)
 	if err := p.sweep(ctx, account, func(last int64) string {
-		return fmt.Sprintf("%s AND %s AND a.id > %d ORDER BY a.id LIMIT %d", from, free, last, p.size)
+		return fmt.Sprintf("%s AND %s AND a.id > %d ORDER BY a.id LIMIT %d", from, free, last, p.pace.size)
 	}, out, forget); err != nil || l.Hold == "" {
 		return err
 	}
@@ -126,7 +126,7 @@ func (p *purger) sweep(ctx context.Context, account *PurgedTable, from func(last
 				out, from(last), forget)
 		}
 		n := 0
-		err := p.patiently(ctx, func() error {
+		err := p.patiently(ctx, p.pace.size, func() error {
 			return p.transaction(ctx, func(tx pgx.Tx) error {
 				n = 0
 				rows, err := tx.Query(ctx, sql, pgx.QueryExecModeExec)
@@ -208,7 +208,7 @@ func (p *purger) taken(ctx context.Context) error {
 		p.out.Tables = append(p.out.Tables, account)
 		err := p.sweep(ctx, account, func(last int64) string {
 			return fmt.Sprintf("FROM tombstone.archive a CROSS JOIN LATERAL %s WHERE a.relation = %s::pg_catalog.regclass AND COALESCE(a.at, a.archived) < %s AND %s AND a.id > %d ORDER BY a.id LIMIT %d",
-				shape("a.", c.table.Columns, referrer), literal(full(c.table.Name)), instantOf(c.cutoff), strings.Join(c.kept, " AND "), last, p.size)
+				shape("a.", c.table.Columns, referrer), literal(full(c.table.Name)), instantOf(c.cutoff), strings.Join(c.kept, " AND "), last, p.pace.size)
 		}, "a.id, ARRAY[]::text[] AS key, COALESCE(a.at, a.archived) AS at", "")
 		if account.Purged == 0 {
 			p.out.Tables = p.out.Tables[:len(p.out.Tables)-1]
@@ -245,7 +245,7 @@ func (p *purger) records(ctx context.Context) error {
 			}
 		}
 	}
-	err := p.patiently(ctx, func() error {
+	err := p.patiently(ctx, 0, func() error {
 		return pgx.BeginFunc(ctx, p.conn, func(tx pgx.Tx) error {
 			var any bool
 			// Most of them have rows that are in the archive, or keyed. The tables are looked at for the others only.

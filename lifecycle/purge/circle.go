@@ -47,9 +47,9 @@ func (p *purger) circles(ctx context.Context, left []place) error {
 	left = slices.Clone(left)
 	slices.Reverse(left)
 	for len(left) > 0 {
-		n := min(p.size, len(left))
+		n := min(p.pace.size, len(left))
 		var went int
-		err := p.patiently(ctx, func() error {
+		err := p.patiently(ctx, n, func() error {
 			set, err := p.closure(ctx, left[:n])
 			if err != nil || len(set.rows) == 0 {
 				return err
@@ -61,7 +61,7 @@ func (p *purger) circles(ctx context.Context, left []place) error {
 		})
 		switch {
 		case cancelled(err) && n > 1:
-			p.size = n / 2
+			p.pace.halve(n)
 			continue
 		case err != nil:
 			return err

@@ -16,6 +16,9 @@
 // later snapshot, tested again and deleted if nothing refers to it: who restores it or begins to refer to it has its lock first, and then it is
 // left alone, or waits and finds that it is gone. The foreign keys are the ones that are known, since the table is locked against others.
 //
+// Nor that a purge is in the way of others: pace.go says how long a batch takes and how long others have their turn. Its commits are not waited for, but
+// for the last one, which makes all of them last before anybody is told (seal).
+//
 // A dry run does the same in its head: what would have gone is in a temporary table, and counts as gone.
 //
 // # Debugging

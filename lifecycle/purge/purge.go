@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/time/rate"
 
 	"tombstone/config"
 	"tombstone/lifecycle"
@@ -40,8 +39,7 @@ type purger struct {
 	conn  *pgx.Conn
 	o     Options
 	out   *Purged
-	size  int // rows in a batch, fewer than asked for when a statement took too long
-	limit *rate.Limiter
+	pace  *pace
 	pages int // how many blocks of a table are looked at at once
 	major int
 }
@@ -52,11 +50,7 @@ type purger struct {
 //
 // The connection is this purge's own: it has other settings afterwards.
 func Run(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o Options) (*Purged, error) {
-	p := &purger{conn: conn, o: o, size: max(o.Batch, 1), limit: rate.NewLimiter(rate.Inf, 0), pages: 256}
-	if o.Rate > 0 {
-		p.limit = rate.NewLimiter(rate.Limit(o.Rate), p.size)
-		p.limit.AllowN(time.Now(), p.size) // the first batch is paid for afterwards, like all others
-	}
+	p := &purger{conn: conn, o: o, pace: newPace(o.Purge, o.Dry), pages: 256}
 	if p.o.Pause == 0 {
 		p.o.Pause = pause
 	}
@@ -88,7 +82,7 @@ func Run(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o Options) (
 			_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock("+purgeLock+")")
 		}()
 	}
-	err := p.patiently(ctx, func() error { // also of those who alter a table: its definition cannot be read meanwhile
+	err := p.patiently(ctx, 0, func() error { // also of those who alter a table: its definition cannot be read meanwhile
 		d, err := lifecycle.Read(ctx, conn, rules)
 		if err == nil {
 			p.major = d.Version / 10000
@@ -103,6 +97,7 @@ func Run(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o Options) (
 	case err != nil:
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}
+	p.pace.worked = 0 // that was little, and once
 	p.dry = o.Dry
 	if o.Dry {
 		if _, err := conn.Exec(ctx, "CREATE TEMP TABLE IF NOT EXISTS tombstone_going (leaf oid, place tid, key text[], at timestamptz, PRIMARY KEY (leaf, place)); TRUNCATE pg_temp.tombstone_going"); err != nil {
@@ -115,7 +110,17 @@ func Run(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o Options) (
 			return nil, err
 		}
 	}
+	if !o.Dry && p.has["receipts"] {
+		// Who commits beside this need not wait for its batches to reach the disk. After a crash of the server the rows of the last moment are there
+		// again, and the receipt does not tell of them, since it is written with them.
+		if _, err := conn.Exec(ctx, "SET synchronous_commit = off"); err != nil {
+			return nil, err
+		}
+	}
 	err = p.all(ctx, only)
+	if err := p.seal(ctx); err != nil {
+		p.problem(err)
+	}
 	switch {
 	case errors.Is(err, errStopped):
 		p.out.Outcome = "stopped"
@@ -255,38 +260,5 @@ func (p *purger) warn(format string, values ...any) {
 func (p *purger) say(text string) {
 	if p.o.Say != nil {
 		p.o.Say(text)
-	}
-}
-
-// rest is between two batches: it waits until n rows may go, and ends the purge if it shall end.
-func (p *purger) rest(ctx context.Context, n int) error {
-	for n > 0 && !p.o.Dry && p.limit.Limit() != rate.Inf {
-		part := min(n, p.limit.Burst())
-		n -= part
-		if err := p.sleep(ctx, p.limit.ReserveN(time.Now(), part).Delay()); err != nil {
-			return err
-		}
-	}
-	return p.sleep(ctx, 0)
-}
-
-func (p *purger) sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	if d <= 0 {
-		select {
-		case <-p.o.Stop:
-			return errStopped
-		default:
-			return ctx.Err()
-		}
-	}
-	select {
-	case <-p.o.Stop:
-		return errStopped
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }

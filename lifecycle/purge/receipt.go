@@ -129,6 +129,18 @@ func keyLess(a, b string) bool {
 	return a < b
 }
 
+// seal completes the receipt in a transaction that is waited for. Those before it, which were not, are on disk with it: what is told to have gone is gone.
+func (p *purger) seal(ctx context.Context) error {
+	if p.out.Receipt == 0 || p.conn.IsClosed() {
+		return nil
+	}
+	if _, err := p.conn.Exec(ctx, "RESET synchronous_commit"); err != nil {
+		return err
+	}
+	_, err := p.conn.Exec(ctx, "UPDATE tombstone.receipts SET finished = pg_catalog.clock_timestamp() WHERE id = $1", p.out.Receipt)
+	return err
+}
+
 // write puts the receipt into the database, in the transaction that takes the rows.
 func (p *Purged) write(ctx context.Context, tx pgx.Tx, command string) error {
 	var went []*PurgedTable

@@ -255,13 +255,19 @@ CREATE TRIGGER cut BEFORE DELETE ON users FOR EACH ROW WHEN (OLD.id = 8) EXECUTE
 	// Told to stop, it ends between two batches.
 	y.run(t, "INSERT INTO users SELECT i, now() - interval '40 days' FROM generate_series(1, 20) i")
 	stop := make(chan struct{})
-	var once sync.Once
 	o := Options{Stop: stop}
 	o.Rate = 1 // after the first batch it would wait for seconds
-	time.AfterFunc(300*time.Millisecond, func() { once.Do(func() { close(stop) }) })
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for end := time.Now().Add(30 * time.Second); y.one(t, "SELECT count(*) FROM users") == "20" && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		close(stop)
+	})
 	if got := y.purge(t, o); got.Outcome != "stopped" || got.Tables[0].Purged != 3 {
 		t.Errorf("%+v %+v", got, got.Tables[0])
 	}
+	wait.Wait()
 	// Somebody else is at it.
 	y.run(t, "SELECT pg_advisory_lock("+purgeLock+")")
 	if got := y.purge(t, Options{}); got.Outcome != "busy" || !strings.Contains(got.Warnings[0], "another purge is at work") || !strings.Contains(got.Warnings[0], "process ") {
