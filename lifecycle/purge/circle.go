@@ -128,6 +128,9 @@ func (p *purger) closure(ctx context.Context, seeds []place) (*linked, error) {
 					blocked += " OR "
 				}
 				blocked += fmt.Sprintf("EXISTS (SELECT FROM %s WHERE %s AND NOT (%s)%s)", k.rows(k.alias()), l.refer(k, referred, k.alias()), k.going(), p.there(k.alias()))
+				if archived := p.remembered(l, k, referred); archived != "" {
+					blocked += " OR " + archived
+				}
 			}
 			kept, err := p.which(ctx, p.conn, l, referred, tids, "("+blocked+")")
 			if err != nil {

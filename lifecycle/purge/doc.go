@@ -6,8 +6,9 @@
 // # The way of a purge
 //
 // [Run] reads the foreign keys (graph.go) and goes through the tables children first. In each it finds candidates (seek.go), takes them in
-// transactions of a batch (take.go) and counts what stays (stay.go); what refers to itself in a circle goes together (circle.go). Then comes what
-// was archived, and what is known of deletions of which nothing is left (archived.go). [Erase] takes certain rows in the same way (eraser.go).
+// transactions of a batch (take.go) and counts what stays (stay.go); what refers to itself in a circle goes together (circle.go). What was
+// archived of a table comes right after it (archived.go), and keeps what it refers to, if it stays itself (bound.go). Then comes what is known of
+// deletions of which nothing is left. [Erase] takes certain rows in the same way (eraser.go).
 // Which rows have had their time, and which are held, is said once in SQL (rule.go), and so is what refers to what (leaf.go).
 //
 // # What may never happen

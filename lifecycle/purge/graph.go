@@ -20,8 +20,9 @@ import (
 type graph struct {
 	tables []*grave
 	leaves map[uint32]*leaf
-	has    map[string]bool // the tables of the schema tombstone that there are
-	dry    bool            // rows that would go are in pg_temp.tombstone_going
+	has    map[string]bool  // the tables of the schema tombstone that there are
+	left   map[keyOf]string // what archived rows refer to that is in a table: see bind
+	dry    bool             // rows that would go are in pg_temp.tombstone_going
 }
 
 // grave is a protected table that is no partition of another.
@@ -256,6 +257,13 @@ func (g *graph) groups() []*group {
 type group struct {
 	tables []*grave
 	circle bool
+}
+
+// goes reports whether rows of the group may go.
+func (g *group) goes() bool {
+	return slices.ContainsFunc(g.tables, func(t *grave) bool {
+		return !t.rule.cutoff.IsZero() || slices.ContainsFunc(t.leaves, func(l *leaf) bool { return !l.cutoff.IsZero() })
+	})
 }
 
 // find returns the table of a name as in SQL, or says what is wrong with it.

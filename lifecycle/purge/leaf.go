@@ -64,6 +64,9 @@ func (g *graph) unreferred(l *leaf, row string) string {
 	var b strings.Builder
 	for _, k := range l.refs {
 		fmt.Fprintf(&b, " AND NOT EXISTS (SELECT FROM %s WHERE %s%s)", k.rows(referrer), l.refer(k, row, referrer), g.there(referrer))
+		if archived := g.remembered(l, k, row); archived != "" {
+			b.WriteString(" AND NOT (" + archived + ")")
+		}
 	}
 	return b.String()
 }

@@ -40,7 +40,8 @@ type purger struct {
 	o     Options
 	out   *Purged
 	pace  *pace
-	pages int // how many blocks of a table are looked at at once
+	bound bool // something is in pg_temp.tombstone_bound
+	pages int  // how many blocks of a table are looked at at once
 	major int
 }
 
@@ -100,7 +101,7 @@ func Run(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o Options) (
 	p.pace.worked = 0 // that was little, and once
 	p.dry = o.Dry
 	if o.Dry {
-		if _, err := conn.Exec(ctx, "CREATE TEMP TABLE IF NOT EXISTS tombstone_going (leaf oid, place tid, key text[], at timestamptz, PRIMARY KEY (leaf, place)); TRUNCATE pg_temp.tombstone_going"); err != nil {
+		if _, err := conn.Exec(ctx, "CREATE TEMP TABLE IF NOT EXISTS tombstone_going (leaf oid, place tid, key text[], at timestamptz, PRIMARY KEY (leaf, place)); CREATE TEMP TABLE IF NOT EXISTS tombstone_gone (id bigint PRIMARY KEY); TRUNCATE pg_temp.tombstone_going, pg_temp.tombstone_gone"); err != nil {
 			return nil, fmt.Errorf("a dry run keeps its notes in a temporary table: %w", err)
 		}
 	}
@@ -167,7 +168,7 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg
 	}
 }
 
-// all purges every table that has a retention, the archive, and what is known of deletions that nothing is left of.
+// all purges every table that has a retention, with what is archived of it, and what is known of deletions that nothing is left of.
 func (p *purger) all(ctx context.Context, only *grave) error {
 	groups := p.groups()
 	for _, g := range groups {
@@ -179,12 +180,28 @@ func (p *purger) all(ctx context.Context, only *grave) error {
 		return err
 	}
 	for _, g := range groups {
+		if !g.goes() {
+			continue
+		}
+		if err := p.bind(ctx, g); fatal(ctx, err) {
+			return err
+		} else if err != nil {
+			p.problem(fmt.Errorf("what rows in tombstone.archive refer to of %s: %w", g.tables[0].Name, err))
+			for _, t := range g.tables {
+				p.keepAll(t)
+			}
+		}
 		if err := p.group(ctx, g, only); err != nil {
 			return err
 		}
+		if err := p.archive(ctx, g); err != nil {
+			return err
+		}
 	}
-	if err := p.archive(ctx, only); err != nil {
-		return err
+	if only == nil && p.has["archive"] {
+		if err := p.taken(ctx); err != nil {
+			return err
+		}
 	}
 	return p.records(ctx)
 }

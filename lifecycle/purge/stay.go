@@ -38,6 +38,9 @@ func (p *purger) stay(ctx context.Context, l *leaf, tids []pgtype.TID) error {
 	}
 	for _, k := range l.refs {
 		when(fmt.Sprintf("EXISTS (SELECT FROM %s WHERE %s%s)", k.rows(referrer), l.refer(k, a, referrer), p.there(referrer)), Kept{Reason: "kept", By: k.Child.Name.String()})
+		if archived := p.remembered(l, k, a); archived != "" {
+			when(archived, Kept{Reason: "kept", By: k.Child.Name.String()})
+		}
 	}
 	n := len(reasons)
 	reasons = append(reasons, Kept{Reason: "locked"})
