@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	brief = 20 * time.Millisecond // how long a batch is to take: what a slow transaction of anybody takes
+	brief = 10 * time.Millisecond // how long a batch is to take: what the slowest of a hundred transactions of others take anyway
 	share = 4                     // one part of the time is for the purge, the others are for those who work beside it
 	first = 100                   // rows in the first batch, when it is not known yet how long one takes
 )

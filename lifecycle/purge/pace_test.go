@@ -22,13 +22,13 @@ func TestPace(t *testing.T) {
 		took time.Duration
 		size int // of the next batch
 	}{
-		{100, 2 * time.Millisecond, 200},  // 1000 would fit; one step at a time
-		{200, 10 * time.Millisecond, 400}, // 400 would fit
-		{400, 25 * time.Millisecond, 320}, // that was too long
-		{320, time.Second, 160},           // it waited for a lock
-		{10, time.Microsecond, 160},       // the last rows of a table
-		{10, 10 * time.Millisecond, 80},   // and these were slow
-		{80, time.Millisecond, 160}, {160, time.Millisecond, 320}, {320, time.Millisecond, 640}, {640, time.Millisecond, 1000}, {1000, time.Millisecond, 1000},
+		{100, brief / 10, 200},      // 1000 would fit; one step at a time
+		{200, brief / 2, 400},       // 400 would fit
+		{400, brief * 5 / 4, 320},   // that was too long
+		{320, time.Second, 160},     // it waited for a lock
+		{10, time.Microsecond, 160}, // the last rows of a table
+		{10, brief / 2, 80},         // and these were slow
+		{80, brief / 20, 160}, {160, brief / 20, 320}, {320, brief / 20, 640}, {640, brief / 20, 1000}, {1000, brief / 20, 1000},
 		{0, time.Minute, 1000}, // it has looked for rows
 	} {
 		before := p.pause(0)
