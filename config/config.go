@@ -41,8 +41,8 @@ type Roles struct {
 type Purge struct {
 	Schedule string    // when serve does it, as five fields of cron in UTC; default "17 3 * * *", "off" is never
 	Login    *Upstream // who does it in serve: the Upstream itself, but for user, password and database; nil is the user of Upstream
-	Batch    int       // rows of one transaction; default 1,000
-	Rate     int       // rows a second; default 2,000, 0 is no limit
+	Batch    int       // rows of one transaction, at most; default 1,000
+	Rate     int       // rows a second, at most; default 2,000, 0 is as many as it can
 	// StatementTimeout bounds one statement, LockTimeout how long it waits for a lock. Default 30 s and 1 s, 0 is no limit.
 	StatementTimeout, LockTimeout time.Duration
 }

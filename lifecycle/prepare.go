@@ -14,6 +14,9 @@ const houseObject = "schema tombstone"
 //go:embed sql/house.sql
 var houseSQL string
 
+//go:embed sql/purge.sql
+var purgeSQL string
+
 // Prepare writes what a database needs for the policy to be kept by the database itself.
 func Prepare(d *Database) Script {
 	houseSQL := houseSQL + purgeSQL

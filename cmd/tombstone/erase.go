@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"tombstone/lifecycle"
+	"tombstone/lifecycle/purge"
 	"tombstone/policy"
 )
 
@@ -19,7 +19,7 @@ done and all of that is listed. The receipt has no personal data: how many rows 
 SHA-256 of TABLE:VALUE,VALUE, e.g. of public.users:5. Look with --dry-run first. Backups, and replicas that lag, keep what they have, and the
 disk what VACUUM has not been over.`)
 	w := whereFlags(f)
-	var o lifecycle.EraseOptions
+	var o purge.EraseOptions
 	f.Func("key", "the row whose key has this `VALUE`, or these values for a key of several columns; may be given several times", func(text string) error {
 		r := csv.NewReader(strings.NewReader(text))
 		key, err := r.Read()
@@ -60,7 +60,7 @@ disk what VACUUM has not been over.`)
 		return err
 	}
 	o.Purge, o.Who = c.Purge, who("erase")
-	out, err := lifecycle.Erase(ctx, conn, policy.New(c.Tables, c.Bodies), o)
+	out, err := purge.Erase(ctx, conn, policy.New(c.Tables, c.Bodies), o)
 	if err != nil {
 		return plainlyRefused(s, err)
 	}
@@ -72,7 +72,7 @@ disk what VACUUM has not been over.`)
 	if o.Dry {
 		verb = "would be erased"
 	}
-	slices.SortFunc(out.Tables, func(a, b *lifecycle.ErasedTable) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out.Tables, func(a, b *purge.ErasedTable) int { return strings.Compare(a.Name, b.Name) })
 	for _, t := range out.Tables {
 		write.f("%s: %s %s", t.Name, rows(t.Erased), verb)
 		if t.Archived > 0 {

@@ -43,7 +43,7 @@ var commands = []command{
 	{"show", "show one deletion and its rows", show},
 	{"restore", "restore deleted rows, and what went with them", restore},
 	{"undo", "restore all that one deletion took", undo},
-	{"purge", "delete for good what was kept long enough", purge},
+	{"purge", "delete for good what was kept long enough", purgeOld},
 	{"erase", "delete certain rows for good, now and with every copy", erase},
 	{"rewrite", "print what the proxy would send for a statement", rewriteSQL},
 	{"health", "ask a running proxy whether it is well, for container health checks", health},

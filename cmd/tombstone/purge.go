@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"tombstone/config"
-	"tombstone/lifecycle"
+	"tombstone/lifecycle/purge"
 	"tombstone/policy"
 )
 
-func purge(ctx context.Context, s stdio, args []string) error {
+// purgeOld is the command purge.
+func purgeOld(ctx context.Context, s stdio, args []string) error {
 	f := flags(s, "purge", "--config FILE [--dsn URL] [--table NAME] [--dry-run] [--json]",
 		`Deletes for good the tombstones that are older than their table's retention, those first that refer to others. One that is held, or that
 anything still refers to, stays and is told. It works in batches at the pace that the configuration sets (purge), and can be stopped
@@ -22,7 +23,7 @@ anything still refers to, stays and is told. It works in batches at the pace tha
 database there is nothing to do, and that is no failure. Log in as the owner of the tables, or as one who may SELECT, UPDATE and DELETE in
 them and in the schema tombstone.`)
 	w := whereFlags(f)
-	var o lifecycle.PurgeOptions
+	var o purge.Options
 	f.StringVar(&o.Table, "table", "", "only the table `NAME`")
 	f.BoolVar(&o.Dry, "dry-run", false, "show what would go, and delete nothing")
 	asJSON := f.Bool("json", false, "print a JSON object instead")
@@ -45,7 +46,7 @@ them and in the schema tombstone.`)
 	}
 	o.Purge, o.Stop, o.Who = c.Purge, ctx.Done(), who("purge")
 	o.Say = func(text string) { fmt.Fprintln(s.err, text) }
-	out, err := lifecycle.Purge(whole, conn, policy.New(c.Tables, c.Bodies), o)
+	out, err := purge.Run(whole, conn, policy.New(c.Tables, c.Bodies), o)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func who(command string) string {
 	return text
 }
 
-func printPurged(w io.Writer, p *lifecycle.Purged) error {
+func printPurged(w io.Writer, p *purge.Purged) error {
 	write := &errWriter{w: w}
 	for _, text := range p.Warnings {
 		write.f("note: %s\n", text)
@@ -129,7 +130,7 @@ func printPurged(w io.Writer, p *lifecycle.Purged) error {
 	return write.err
 }
 
-func total(p *lifecycle.Purged) (n int64) {
+func total(p *purge.Purged) (n int64) {
 	for _, t := range p.Tables {
 		n += t.Purged
 	}
@@ -157,7 +158,7 @@ func (e *errWriter) f(format string, values ...any) {
 
 // plainlyRefused prints why nothing was erased.
 func plainlyRefused(s stdio, err error) error {
-	var refused *lifecycle.Refused
+	var refused *purge.Refused
 	if !errors.As(err, &refused) {
 		return err
 	}

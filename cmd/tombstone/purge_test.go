@@ -16,7 +16,7 @@ import (
 	"tombstone/admin"
 	"tombstone/cluster"
 	"tombstone/config"
-	"tombstone/lifecycle"
+	"tombstone/lifecycle/purge"
 )
 
 // What purge and erase print, how they end, and that serve purges as the login of its own.
@@ -82,7 +82,7 @@ tables:
 	}
 	dsn := fmt.Sprintf("postgres://other@127.0.0.1:%d/postgres", c.Port)
 	call(0, "prepare", "--apply", "--dsn", dsn)
-	var out lifecycle.Purged
+	var out purge.Purged
 	if err := json.Unmarshal([]byte(call(0, "purge", "--json", "--table", "orders", "--dsn", dsn)), &out); err != nil || out.Outcome != "done" || out.Role != "other" || out.Receipt != 1 || !strings.HasPrefix(out.Who, "tombstone purge by ") {
 		t.Errorf("%+v %v", out, err)
 	}

@@ -15,7 +15,7 @@ import (
 
 	"tombstone/admin"
 	"tombstone/config"
-	"tombstone/lifecycle"
+	"tombstone/lifecycle/purge"
 	"tombstone/policy"
 )
 
@@ -32,7 +32,7 @@ type schedule struct {
 	// What a test has its own of: when it is, what waits until a moment or until the channel or the context ends it, and what purges.
 	now   func() time.Time
 	until func(ctx context.Context, at time.Time, changed <-chan struct{})
-	purge func(ctx, soft context.Context, c *config.Config) (*lifecycle.Purged, error)
+	purge func(ctx, soft context.Context, c *config.Config) (*purge.Purged, error)
 
 	mu      sync.Mutex
 	config  *config.Config
@@ -171,7 +171,7 @@ func (s *schedule) once(ctx context.Context, c *config.Config) {
 	s.log.Info("the purge has ended", "outcome", out.Outcome, "receipt", out.Receipt, "rows", total(out))
 }
 
-func (s *schedule) purgeDatabase(ctx, soft context.Context, c *config.Config) (*lifecycle.Purged, error) {
+func (s *schedule) purgeDatabase(ctx, soft context.Context, c *config.Config) (*purge.Purged, error) {
 	u := purger(c)
 	conn, err := logIn(ctx, u)
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *schedule) purgeDatabase(ctx, soft context.Context, c *config.Config) (*
 	if err := mayWrite(ctx, conn, false); err != nil {
 		return nil, err
 	}
-	out, err := lifecycle.Purge(ctx, conn, policy.New(c.Tables, c.Bodies), lifecycle.PurgeOptions{
+	out, err := purge.Run(ctx, conn, policy.New(c.Tables, c.Bodies), purge.Options{
 		Purge: c.Purge, Who: who("serve"), Stop: soft.Done(), Paused: s.metrics.Paused,
 		Say: func(text string) { s.log.Info("purge", "note", text) },
 	})

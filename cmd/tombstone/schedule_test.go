@@ -11,7 +11,7 @@ import (
 
 	"tombstone/admin"
 	"tombstone/config"
-	"tombstone/lifecycle"
+	"tombstone/lifecycle/purge"
 )
 
 func scheduled(t *testing.T, rest string) *config.Config {
@@ -57,12 +57,12 @@ func TestSchedule(t *testing.T) {
 		}
 		clock.waited = append(clock.waited, at)
 	}
-	s.purge = func(hard, soft context.Context, c *config.Config) (*lifecycle.Purged, error) {
+	s.purge = func(hard, soft context.Context, c *config.Config) (*purge.Purged, error) {
 		purged = append(purged, clock.at.UTC().Format("Mon 15:04"))
 		if len(purged) == 2 {
 			return nil, fmt.Errorf("nobody is there")
 		}
-		return &lifecycle.Purged{Outcome: "done"}, nil
+		return &purge.Purged{Outcome: "done"}, nil
 	}
 	s.run(ctx)
 	if got := strings.Join(purged, ", "); got != "Mon 04:30, Mon 04:30, Tue 06:00" {
@@ -85,7 +85,7 @@ func TestScheduleStops(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	s.until = func(context.Context, time.Time, <-chan struct{}) {}
 	ended := make(chan string, 2)
-	s.purge = func(hard, soft context.Context, _ *config.Config) (*lifecycle.Purged, error) {
+	s.purge = func(hard, soft context.Context, _ *config.Config) (*purge.Purged, error) {
 		stop()
 		<-soft.Done()
 		if hard.Err() == nil {
@@ -93,7 +93,7 @@ func TestScheduleStops(t *testing.T) {
 		}
 		<-hard.Done()
 		ended <- "cut off"
-		return &lifecycle.Purged{Outcome: "stopped"}, nil
+		return &purge.Purged{Outcome: "stopped"}, nil
 	}
 	s.run(ctx)
 	if a, b := <-ended, <-ended; a != "told" || b != "cut off" {

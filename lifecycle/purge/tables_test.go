@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"errors"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tombstone/lifecycle"
 )
 
 // Partitions have the retention of their table or their own, and foreign keys of and to all of them count.
@@ -37,7 +39,7 @@ INSERT INTO of_logs VALUES (1, 1);
 	const want = "events 7 referred:of_all=1 referred:of_old=1 kept:of_all=1, events_one 0, logs_1 1 referred:of_logs=1, of_all 1"
 	y.run(t, "UPDATE events SET day = '2029-01-01' WHERE id = 8; INSERT INTO events VALUES (1, '2028-01-01', NULL, now() - interval '40 days'), (2, '2028-01-01', NULL, NULL)")
 	for _, dry := range []bool{true, false} {
-		if got := y.purge(t, PurgeOptions{Dry: dry}).told(); got != want {
+		if got := y.purge(t, Options{Dry: dry}).told(); got != want {
 			t.Errorf("dry %v:\n got %s\nwant %s", dry, got, want)
 		}
 	}
@@ -49,7 +51,7 @@ INSERT INTO of_logs VALUES (1, 1);
 	}
 	conn := connect(t, y.name)
 	for table, want := range map[string]string{"public.events_old": "a partition of public.events", "of_old": "does not protect", "nothing": "there is no table"} {
-		if _, err := Purge(within(t), conn, y.policy, quick(PurgeOptions{Table: table})); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Run(within(t), conn, y.policy, quick(Options{Table: table})); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", table, err)
 		}
 	}
@@ -74,7 +76,7 @@ INSERT INTO orders SELECT i, i * 97 FROM generate_series(1, 600) i WHERE i % 2 =
 		}
 		alone()
 		y.run(t, "SELECT pg_stat_reset()")
-		o := PurgeOptions{}
+		o := Options{}
 		o.Batch = 20
 		out := y.purge(t, o)
 		if got := out.told(); got != "users 309 referred:orders=309" && got != "users 318 referred:orders=300" {
@@ -127,7 +129,7 @@ INSERT INTO notes SELECT i, i FROM generate_series(1, 6) i;
 	}
 	age(25, "1,2,3,4") // over for orders, not for users
 	for _, dry := range []bool{true, false} {
-		if got := y.purge(t, PurgeOptions{Dry: dry}).told(); got != "orders 4, users 0" {
+		if got := y.purge(t, Options{Dry: dry}).told(); got != "orders 4, users 0" {
 			t.Errorf("dry %v: %s", dry, got)
 		}
 	}
@@ -136,7 +138,7 @@ INSERT INTO notes SELECT i, i FROM generate_series(1, 6) i;
 	}
 	age(10, "1,2,4") // 3 has five days to go, 2 is held
 	for _, dry := range []bool{true, false} {
-		if got := y.purge(t, PurgeOptions{Dry: dry}).told(); got != "loose 2, orders 0, users 2 held=1" {
+		if got := y.purge(t, Options{Dry: dry}).told(); got != "loose 2, orders 0, users 2 held=1" {
 			t.Errorf("dry %v: %s", dry, got)
 		}
 	}
@@ -152,11 +154,11 @@ INSERT INTO notes SELECT i, i FROM generate_series(1, 6) i;
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Read(within(t), y.Conn, y.policy)
+	d, err := lifecycle.Read(within(t), y.Conn, y.policy)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := Undo(within(t), y.Conn, d, number, false); err != nil || fmt.Sprint(r.Restored, r.Links) != "[{public.loose 1} {public.users 1}] 1" {
+	if r, err := lifecycle.Undo(within(t), y.Conn, d, number, false); err != nil || fmt.Sprint(r.Restored, r.Links) != "[{public.loose 1} {public.users 1}] 1" {
 		t.Errorf("undone: %+v %v", r, err)
 	}
 	if got := y.one(t, "SELECT (SELECT string_agg(id || ' ' || coalesce(user_id, 0), ',' ORDER BY id) FROM loose)||' '||(SELECT string_agg(id || ' ' || coalesce(user_id, 0), ',' ORDER BY id) FROM notes)"); got != "3 3,5 5,6 6 1 0,2 0,3 3,4 0,5 5,6 6" {
@@ -167,7 +169,7 @@ INSERT INTO notes SELECT i, i FROM generate_series(1, 6) i;
 // A key that was made after the keys were read would take live rows along: the purge sees it under its lock.
 func TestPurgeSeesNewKeys(t *testing.T) {
 	y := newYard(t, "purge_new_keys", "CREATE TABLE users (id int PRIMARY KEY, deleted_at timestamptz); CREATE TABLE orders (id int, user_id int)", "{name: public.users, retention: 30d}", false)
-	d, err := Read(within(t), y.Conn, y.policy)
+	d, err := lifecycle.Read(within(t), y.Conn, y.policy)
 	if err != nil {
 		t.Fatal(err)
 	}

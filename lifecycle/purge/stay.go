@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -38,6 +38,9 @@ func (p *purger) stay(ctx context.Context, l *leaf, tids []pgtype.TID) error {
 	}
 	for _, k := range l.refs {
 		when(fmt.Sprintf("EXISTS (SELECT FROM %s WHERE %s%s)", k.rows(referrer), l.refer(k, a, referrer), p.there(referrer)), Kept{Reason: "kept", By: k.Child.Name.String()})
+		if archived := p.remembered(l, k, a); archived != "" {
+			when(archived, Kept{Reason: "kept", By: k.Child.Name.String()})
+		}
 	}
 	n := len(reasons)
 	reasons = append(reasons, Kept{Reason: "locked"})
@@ -46,7 +49,7 @@ func (p *purger) stay(ctx context.Context, l *leaf, tids []pgtype.TID) error {
 		reason = fmt.Sprintf("CASE%s ELSE %d END", b.String(), n)
 	}
 	account := p.account(l)
-	return p.patiently(ctx, func() error {
+	return p.patiently(ctx, 0, func() error {
 		rows, err := p.conn.Query(ctx, fmt.Sprintf("SELECT s.reason, pg_catalog.count(*), pg_catalog.min(s.at) FROM (SELECT %s AS reason, %s AS at FROM %s WHERE %sctid = ANY ($1) AND %s%s) s GROUP BY 1 ORDER BY 1",
 			reason, l.moment(a), l.from(a), a, l.candidate(a), p.there(a)), tids)
 		if err != nil {

@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -14,15 +14,26 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const (
+	tries = 20              // how often a lock is waited for
+	pause = 5 * time.Second // how long others have their turn in between, unless Options say otherwise
+)
+
 // errChanged is a foreign key that has come or gone since the graph was read.
 var errChanged = errors.New("the foreign keys to the table have changed meanwhile; run it again")
 
-// patiently does something that waits for locks no longer than lock_timeout: it lets those go first who wait behind it, and tries again.
-func (p *purger) patiently(ctx context.Context, do func() error) error {
+// patiently does something that waits for locks no longer than lock_timeout: it lets those go first who wait behind it, and tries again. The pace
+// goes by how long it took, and a batch by its n rows, too.
+func (p *purger) patiently(ctx context.Context, n int, do func() error) error {
 	for try := 1; ; try++ {
+		begun := time.Now()
 		err := do()
+		if err == nil {
+			p.pace.work(n, time.Since(begun))
+			return nil
+		}
 		var e *pgconn.PgError
-		if !errors.As(err, &e) || e.Code != "55P03" && e.Code != "40P01" && e.Code != "40001" || try == lockTries {
+		if !errors.As(err, &e) || e.Code != "55P03" && e.Code != "40P01" && e.Code != "40001" || try == tries {
 			return err
 		}
 		p.say(fmt.Sprintf("somebody holds the lock (%s); trying again in %s", e.Message, p.o.Pause))
@@ -53,19 +64,19 @@ func (p *purger) leaves(ctx context.Context, g *group, found []place) (left []pl
 		by := split(found)
 		for _, oid := range slices.Sorted(maps.Keys(by)) {
 			for tids := by[oid]; len(tids) > 0; {
-				n := min(p.size, len(tids))
+				n := min(p.pace.size, len(tids))
 				if err := p.rest(ctx, 0); err != nil {
 					return nil, err
 				}
 				var up []place
 				var went []gone
-				err := p.patiently(ctx, func() (err error) {
+				err := p.patiently(ctx, n, func() (err error) {
 					up, went, err = p.batch(ctx, g, p.graph.leaves[oid], tids[:n])
 					return err
 				})
 				switch {
 				case cancelled(err) && n > 1:
-					p.size = n / 2 // one statement takes too long
+					p.pace.halve(n) // one statement takes too long
 					continue
 				case cancelled(err):
 					return nil, fmt.Errorf("one row takes longer than purge.statement_timeout; is there an index for each foreign key to the table? %w", err)
@@ -237,9 +248,9 @@ func (g *graph) severs(k *reference) bool {
 func (k *reference) was(row string) string {
 	list := make([]string, len(k.SetColumns))
 	for i, name := range k.SetColumns {
-		list[i] = k.refOf(name)
+		list[i] = k.RefOf(name)
 	}
-	return k.Parent.texts(row, list)
+	return k.Parent.Texts(row, list)
 }
 
 // forget deletes what the house knows of rows that go: which deletion took them, and which references that cut. Nobody can restore them any more.

@@ -1,10 +1,11 @@
-package lifecycle
+package purge
 
 import (
 	"fmt"
 	"strings"
 	"time"
 
+	"tombstone/lifecycle"
 	"tombstone/policy"
 	"tombstone/policy/catalog"
 )
@@ -20,7 +21,7 @@ type rule struct {
 
 // texts writes columns of a row as tombstone.keyed has them.
 func (r *rule) texts(alias string, columns []string) string {
-	return texts(alias, columns, func(name string) string {
+	return lifecycle.Texts(alias, columns, func(name string) string {
 		for _, c := range r.Columns {
 			if c.Name == name {
 				return c.Type
@@ -111,7 +112,7 @@ func (r *rule) expired(alias string) string {
 		return dead(r.Table, alias) + " AND COALESCE(" + r.recorded(alias) + " < " + cutoff + ", false)"
 	}
 	past += " AND " + dead(r.Table, alias)
-	if r.has["keyed"] && !tells(r.Table) {
+	if r.has["keyed"] && !lifecycle.Tells(r.Table) {
 		past += fmt.Sprintf(" AND NOT EXISTS (SELECT FROM tombstone.keyed k WHERE k.relation = %s AND k.key = %s AND k.at >= %s)", r.relation(), r.texts(alias, r.identity), cutoff)
 	}
 	return past

@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"tombstone/lifecycle"
 	"tombstone/policy"
 	"tombstone/policy/catalog"
 )
@@ -19,13 +20,14 @@ import (
 type graph struct {
 	tables []*grave
 	leaves map[uint32]*leaf
-	has    map[string]bool // the tables of the schema tombstone that there are
-	dry    bool            // rows that would go are in pg_temp.tombstone_going
+	has    map[string]bool  // the tables of the schema tombstone that there are
+	left   map[keyOf]string // what archived rows refer to that is in a table: see bind
+	dry    bool             // rows that would go are in pg_temp.tombstone_going
 }
 
 // grave is a protected table that is no partition of another.
 type grave struct {
-	*Table
+	*lifecycle.Table
 	rule     *rule // of the table as a whole, and of what is archived of it
 	identity []string
 	leaves   []*leaf
@@ -50,7 +52,7 @@ type place struct {
 
 // reference is a foreign key to a leaf, or to what that is a partition of.
 type reference struct {
-	*ForeignKey
+	*lifecycle.ForeignKey
 	parent, child uint32
 	from          []*grave // the protected tables whose rows may be in Child
 	unindexed     bool     // no index of Child finds what refers to a row
@@ -58,9 +60,9 @@ type reference struct {
 }
 
 // readGraph reads the graph at the moment now of the database.
-func readGraph(ctx context.Context, conn *pgx.Conn, d *Database, now time.Time) (*graph, error) {
+func readGraph(ctx context.Context, conn *pgx.Conn, d *lifecycle.Database, now time.Time) (*graph, error) {
 	g := &graph{leaves: map[uint32]*leaf{}, has: map[string]bool{}}
-	rows, err := conn.Query(ctx, "SELECT relname FROM pg_catalog.pg_class WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)", house)
+	rows, err := conn.Query(ctx, "SELECT relname FROM pg_catalog.pg_class WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'tombstone')")
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +79,12 @@ func readGraph(ctx context.Context, conn *pgx.Conn, d *Database, now time.Time) 
 	return g, g.readReferences(ctx, conn, d, now)
 }
 
-func (g *graph) readLeaves(ctx context.Context, conn *pgx.Conn, d *Database, now time.Time) error {
+func (g *graph) readLeaves(ctx context.Context, conn *pgx.Conn, d *lifecycle.Database, now time.Time) error {
 	graves := map[uint32]*grave{}
 	var oids []uint32
 	for _, p := range d.Set.Tables() {
-		if t := d.tables[p.Name]; t != nil && t.Kind != 'f' {
-			one := &grave{Table: t, identity: d.identity(t)}
+		if t := d.Table(p.Name); t != nil && t.Kind != 'f' {
+			one := &grave{Table: t, identity: d.Identity(t)}
 			one.rule = g.rule(t.Protected, one, now)
 			graves[t.OID] = one
 			oids = append(oids, t.OID)
@@ -135,7 +137,7 @@ func (g *graph) rule(p *policy.Table, t *grave, now time.Time) *rule {
 	return r
 }
 
-func (g *graph) readReferences(ctx context.Context, conn *pgx.Conn, d *Database, now time.Time) error {
+func (g *graph) readReferences(ctx context.Context, conn *pgx.Conn, d *lifecycle.Database, now time.Time) error {
 	var oids []uint32
 	in := map[uint32][]*grave{} // the protected tables that a table is, is part of, or has a part of
 	for _, t := range g.tables {
@@ -169,12 +171,12 @@ ORDER BY f.oid`, oids)
 	if err != nil {
 		return err
 	}
-	var k ForeignKey
-	var child, parent Table
+	var k lifecycle.ForeignKey
+	var child, parent lifecycle.Table
 	var indexed bool
 	_, err = pgx.ForEachRow(rows, []any{
-		&k.OID, &k.Name, (*char)(&k.OnDelete), &child.OID, &child.Schema, &child.Relation, (*char)(&child.Kind), &parent.OID, &parent.Schema, &parent.Relation,
-		(*char)(&parent.Kind), &k.Columns, &k.Refs, &k.Equal, &k.SetColumns, &indexed,
+		&k.OID, &k.Name, &k.OnDelete, &child.OID, &child.Schema, &child.Relation, &child.Kind, &parent.OID, &parent.Schema, &parent.Relation,
+		&parent.Kind, &k.Columns, &k.Refs, &k.Equal, &k.SetColumns, &indexed,
 	}, func() error {
 		key, c, p := k, child, parent
 		k.Columns, k.Refs, k.Equal, k.SetColumns = nil, nil, nil, nil // the next row's are other arrays
@@ -183,7 +185,7 @@ ORDER BY f.oid`, oids)
 		}
 		key.Child, key.Parent = &c, &p
 		c.Protected, _ = d.Set.Find(c.Schema, c.Relation)
-		if known := d.tables[c.Name]; known != nil {
+		if known := d.Table(c.Name); known != nil {
 			c.Columns = known.Columns
 		}
 		ref := &reference{ForeignKey: &key, parent: p.OID, child: c.OID, from: in[c.OID], unindexed: !indexed}
@@ -255,6 +257,13 @@ func (g *graph) groups() []*group {
 type group struct {
 	tables []*grave
 	circle bool
+}
+
+// goes reports whether rows of the group may go.
+func (g *group) goes() bool {
+	return slices.ContainsFunc(g.tables, func(t *grave) bool {
+		return !t.rule.cutoff.IsZero() || slices.ContainsFunc(t.leaves, func(l *leaf) bool { return !l.cutoff.IsZero() })
+	})
 }
 
 // find returns the table of a name as in SQL, or says what is wrong with it.

@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -10,12 +10,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"tombstone/lifecycle"
+	"tombstone/policy/catalog"
 )
 
 // eraser is an Erase at work, in its transaction.
 type eraser struct {
 	*graph
-	d        *Database
+	d        *lifecycle.Database
 	tx       pgx.Tx
 	o        EraseOptions
 	out      *Erased
@@ -224,7 +227,7 @@ func (e *eraser) archivedReferrers(ctx context.Context, k *reference, from strin
 	}
 	item, where, _ := strings.Cut(from, " WHERE ")
 	rows, err := e.tx.Query(ctx, fmt.Sprintf("SELECT DISTINCT a.id FROM %s, tombstone.archive a CROSS JOIN LATERAL %s WHERE %s AND a.relation = %s::pg_catalog.regclass AND %s",
-		item, shape("a.", k.Child.Columns, "c."), where, literal(full(name)), k.matches("p.", "c.")), of)
+		item, shape("a.", k.Child.Columns, "c."), where, literal(full(name)), k.Matches("p.", "c.")), of)
 	if err != nil {
 		return nil, err
 	}
@@ -333,25 +336,22 @@ func (e *eraser) wipe(ctx context.Context) error {
 			}
 		}
 	}
-	list, err := e.tx.Query(ctx, "SELECT a.relation::pg_catalog.oid, COALESCE(n.nspname || '.' || c.relname, a.relation::text), a.row FROM tombstone.archive a LEFT JOIN pg_catalog.pg_class c ON c.oid = a.relation LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE a.id = ANY ($1) ORDER BY a.id", ids)
+	list, err := e.tx.Query(ctx, "SELECT COALESCE(n.nspname, ''), COALESCE(c.relname, a.relation::text), a.row FROM tombstone.archive a LEFT JOIN pg_catalog.pg_class c ON c.oid = a.relation LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE a.id = ANY ($1) ORDER BY a.id", ids)
 	if err != nil {
 		return err
 	}
-	var oid uint32
-	var name string
+	var name catalog.Name
 	var row map[string]*string
-	if _, err := pgx.ForEachRow(list, []any{&oid, &name, &row}, func() error {
+	if _, err := pgx.ForEachRow(list, []any{&name.Schema, &name.Relation, &row}, func() error {
 		var key []string
-		for _, t := range e.d.tables {
-			if t.OID == oid {
-				for _, column := range e.d.identity(t) {
-					if v := row[column]; v != nil {
-						key = append(key, *v)
-					}
+		if t := e.d.Table(name); t != nil {
+			for _, column := range e.d.Identity(t) {
+				if v := row[column]; v != nil {
+					key = append(key, *v)
 				}
 			}
 		}
-		e.out.count(name, key, true)
+		e.out.count(strings.TrimPrefix(name.String(), "."), key, true) // a table that has been dropped since is a number
 		row = nil
 		return nil
 	}); err != nil || e.o.Dry {

@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func (p *purger) above(ctx context.Context, tx pgx.Tx, g *group, l *leaf, tids [
 				continue
 			}
 			rows, err := tx.Query(ctx, fmt.Sprintf("SELECT DISTINCT %[1]stableoid, %[1]sctid FROM %[2]s, %[3]s WHERE %[4]sctid = ANY ($1) AND %[5]s",
-				referred, k.Parent.only()+as(referred), l.from(referrer), referrer, k.matches(referred, referrer)), tids)
+				referred, k.Parent.Only()+as(referred), l.from(referrer), referrer, k.Matches(referred, referrer)), tids)
 			if err != nil {
 				return nil, err
 			}
@@ -47,9 +47,9 @@ func (p *purger) circles(ctx context.Context, left []place) error {
 	left = slices.Clone(left)
 	slices.Reverse(left)
 	for len(left) > 0 {
-		n := min(p.size, len(left))
+		n := min(p.pace.size, len(left))
 		var went int
-		err := p.patiently(ctx, func() error {
+		err := p.patiently(ctx, n, func() error {
 			set, err := p.closure(ctx, left[:n])
 			if err != nil || len(set.rows) == 0 {
 				return err
@@ -61,7 +61,7 @@ func (p *purger) circles(ctx context.Context, left []place) error {
 		})
 		switch {
 		case cancelled(err) && n > 1:
-			p.size = n / 2
+			p.pace.halve(n)
 			continue
 		case err != nil:
 			return err
@@ -128,6 +128,9 @@ func (p *purger) closure(ctx context.Context, seeds []place) (*linked, error) {
 					blocked += " OR "
 				}
 				blocked += fmt.Sprintf("EXISTS (SELECT FROM %s WHERE %s AND NOT (%s)%s)", k.rows(k.alias()), l.refer(k, referred, k.alias()), k.going(), p.there(k.alias()))
+				if archived := p.remembered(l, k, referred); archived != "" {
+					blocked += " OR " + archived
+				}
 			}
 			kept, err := p.which(ctx, p.conn, l, referred, tids, "("+blocked+")")
 			if err != nil {

@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -9,25 +9,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tombstone/lifecycle"
 )
 
-// shape writes a row of tombstone.archive as one of its table, under an alias: a FROM item beside that row, or in a query inside. A column that has been
-// added since is NULL.
-func shape(row string, columns []Column, alias string) string {
-	list := make([]string, len(columns))
-	for i, c := range columns {
-		list[i] = fmt.Sprintf("(%srow ->> %s)::%s AS %s", row, literal(c.Name), c.Type, ident(c.Name))
-	}
-	return "(SELECT " + strings.Join(list, ", ") + ")" + as(alias)
-}
-
-// archive purges what was moved to tombstone.archive: by the retention and the hold of the table that the row was in.
-func (p *purger) archive(ctx context.Context, only *grave) error {
-	if !p.has["archive"] {
-		return nil
-	}
-	for _, t := range p.tables {
-		if only != nil && t != only || t.rule.cutoff.IsZero() {
+// archive purges what was moved to tombstone.archive from the tables of a group: by the retention and the hold of the table that the row was in.
+func (p *purger) archive(ctx context.Context, g *group) error {
+	for _, t := range g.tables {
+		if !p.has["archive"] || t.rule.cutoff.IsZero() {
 			continue
 		}
 		if err := p.unarchived(ctx, t); fatal(ctx, err) {
@@ -36,22 +25,38 @@ func (p *purger) archive(ctx context.Context, only *grave) error {
 			p.problem(fmt.Errorf("%s in tombstone.archive: %w", t.Name, err))
 		}
 	}
-	if only != nil {
-		return nil
+	return nil
+}
+
+// past writes the condition that an archived row a has had its time.
+func (r *rule) past() string {
+	if r.cutoff.IsZero() {
+		return "false"
 	}
-	return p.taken(ctx)
+	return "COALESCE(a.at, a.archived) < " + instantOf(r.cutoff)
+}
+
+// hold writes whether an archived row a is held, "" if none is. It is a query of its own, so that a name in it is the row's rather than the archive's.
+func (t *grave) hold() string {
+	if t.rule.Hold == "" {
+		return ""
+	}
+	return fmt.Sprintf("(SELECT (%s) FROM %s)", t.rule.Hold, shape("a.", t.Columns, ident(t.Relation)))
+}
+
+// free writes the condition that no hold is on an archived row a.
+func (t *grave) free() string {
+	if hold := t.hold(); hold != "" {
+		return hold + " IS FALSE"
+	}
+	return "true"
 }
 
 // unarchived purges the archived rows of a table.
 func (p *purger) unarchived(ctx context.Context, t *grave) error {
 	l := t.rule
-	free, hold := "true", ""
-	if l.Hold != "" {
-		// In a query of its own, so that a name in it is the row's rather than the archive's.
-		hold = fmt.Sprintf("(SELECT (%s) FROM %s)", l.Hold, shape("a.", t.Columns, ident(t.Relation)))
-		free = hold + " IS FALSE"
-	}
-	from := fmt.Sprintf("FROM tombstone.archive a WHERE a.relation = %s AND COALESCE(a.at, a.archived) < %s", l.relation(), instantOf(l.cutoff))
+	free, hold := t.free(), t.hold()
+	from := fmt.Sprintf("FROM tombstone.archive a WHERE a.relation = %s AND %s", l.relation(), l.past())
 	i := slices.IndexFunc(p.out.Tables, func(one *PurgedTable) bool { return !one.leaf && one.Name == t.Name.String() })
 	if i < 0 { // each partition has a retention of its own
 		i = len(p.out.Tables)
@@ -64,19 +69,33 @@ func (p *purger) unarchived(ctx context.Context, t *grave) error {
 	}
 	out := "a.id, " + p.archivedRow(t)
 	if err := p.sweep(ctx, account, func(last int64) string {
-		return fmt.Sprintf("%s AND %s AND a.id > %d ORDER BY a.id LIMIT %d", from, free, last, p.size)
-	}, out, forget); err != nil || l.Hold == "" {
+		return fmt.Sprintf("%s AND %s%s AND a.id > %d ORDER BY a.id LIMIT %d", from, free, p.loose("a."), last, p.pace.size)
+	}, out, forget); err != nil {
 		return err
 	}
-	rows, err := p.conn.Query(ctx, fmt.Sprintf("SELECT %[1]s IS NULL, pg_catalog.count(*), pg_catalog.min(COALESCE(a.at, a.archived)) %[2]s AND %[1]s IS NOT FALSE GROUP BY 1", hold, from))
+	if hold != "" {
+		if err := p.tally(ctx, account, fmt.Sprintf("SELECT CASE WHEN %[1]s IS NULL THEN 'undecided' ELSE 'held' END, '', pg_catalog.count(*), pg_catalog.min(COALESCE(a.at, a.archived)) %[2]s AND %[1]s IS NOT FALSE GROUP BY 1 ORDER BY 1",
+			hold, from)); err != nil {
+			return err
+		}
+	}
+	if !p.bound {
+		return nil
+	}
+	return p.tally(ctx, account, fmt.Sprintf("SELECT 'kept', s.by, pg_catalog.count(*), pg_catalog.min(COALESCE(a.at, a.archived)) %s AND %s GROUP BY s.by ORDER BY s.by",
+		strings.Replace(from, " WHERE ", " JOIN pg_temp.tombstone_bound s ON s.id = a.id WHERE ", 1), free))
+}
+
+// tally counts archived rows that stay: why, by which table, how many and since when.
+func (p *purger) tally(ctx context.Context, account *PurgedTable, sql string) error {
+	rows, err := p.conn.Query(ctx, sql, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}
-	var undecided bool
-	var n int64
+	var why Kept
 	var oldest *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&undecided, &n, &oldest}, func() error {
-		account.keep(Kept{map[bool]string{true: "undecided", false: "held"}[undecided], "", n}, oldest)
+	_, err = pgx.ForEachRow(rows, []any{&why.Reason, &why.By, &why.Count, &oldest}, func() error {
+		account.keep(why, oldest)
 		return nil
 	})
 	return err
@@ -96,7 +115,7 @@ func (g *graph) archivedRow(t *grave) string {
 		if g.severs(k) {
 			was := make([]string, len(k.SetColumns))
 			for j, name := range k.SetColumns {
-				was[j] = k.refOf(name)
+				was[j] = k.RefOf(name)
 			}
 			text += fmt.Sprintf(", %s AS was%d", fields(was), i)
 		}
@@ -128,13 +147,13 @@ func (p *purger) sweep(ctx context.Context, account *PurgedTable, from func(last
 		if err := p.rest(ctx, 0); err != nil {
 			return err
 		}
-		sql := fmt.Sprintf("SELECT id, key, at FROM (SELECT %s %s) gone", out, from(last))
+		sql := fmt.Sprintf("WITH gone AS MATERIALIZED (SELECT %s %s), noted AS (INSERT INTO pg_temp.tombstone_gone SELECT id FROM gone) SELECT id, key, at FROM gone", out, from(last))
 		if !p.dry {
 			sql = fmt.Sprintf("WITH old AS MATERIALIZED (SELECT %s %s FOR UPDATE OF a SKIP LOCKED), gone AS (DELETE FROM tombstone.archive r USING old WHERE r.id = old.id RETURNING old.*)%s SELECT id, key, at FROM gone ORDER BY id",
 				out, from(last), forget)
 		}
 		n := 0
-		err := p.patiently(ctx, func() error {
+		err := p.patiently(ctx, p.pace.size, func() error {
 			return p.transaction(ctx, func(tx pgx.Tx) error {
 				n = 0
 				rows, err := tx.Query(ctx, sql, pgx.QueryExecModeExec)
@@ -169,7 +188,7 @@ func (p *purger) sweep(ctx context.Context, account *PurgedTable, from func(last
 // of the tables that they could come back with has passed. Before that, restoring the tombstone brings them back.
 func (p *purger) taken(ctx context.Context) error {
 	type child struct {
-		table  *Table
+		table  *lifecycle.Table
 		oid    uint32
 		cutoff time.Time
 		ended  bool // each table that rows of this one refer to has a retention
@@ -200,12 +219,9 @@ func (p *purger) taken(ctx context.Context) error {
 			for i := range k.Columns {
 				same[i] = fmt.Sprintf("b.row ->> %s = a.row ->> %s", literal(k.Refs[i]), literal(k.Columns[i]))
 			}
-			if p.dry { // those that would have gone are still there
-				same = append(same, "COALESCE(b.at, b.archived) >= "+instantOf(l.cutoff))
-			}
 			c.kept = append(c.kept,
-				fmt.Sprintf("NOT EXISTS (SELECT FROM %s WHERE %s AND %s%s)", k.Parent.only()+as(referred), k.matches(referred, referrer), dead(l.Table, referred), p.there(referred)),
-				fmt.Sprintf("NOT EXISTS (SELECT FROM tombstone.archive b WHERE b.relation = %s AND %s)", l.relation(), strings.Join(same, " AND ")))
+				fmt.Sprintf("NOT EXISTS (SELECT FROM %s WHERE %s AND %s%s)", k.Parent.Only()+as(referred), k.Matches(referred, referrer), dead(l.Table, referred), p.there(referred)),
+				fmt.Sprintf("NOT EXISTS (SELECT FROM tombstone.archive b WHERE b.relation = %s AND %s%s)", l.relation(), strings.Join(same, " AND "), p.kept("b.")))
 		}
 	}
 	for _, c := range children {
@@ -216,7 +232,7 @@ func (p *purger) taken(ctx context.Context) error {
 		p.out.Tables = append(p.out.Tables, account)
 		err := p.sweep(ctx, account, func(last int64) string {
 			return fmt.Sprintf("FROM tombstone.archive a CROSS JOIN LATERAL %s WHERE a.relation = %s::pg_catalog.regclass AND COALESCE(a.at, a.archived) < %s AND %s AND a.id > %d ORDER BY a.id LIMIT %d",
-				shape("a.", c.table.Columns, referrer), literal(full(c.table.Name)), instantOf(c.cutoff), strings.Join(c.kept, " AND "), last, p.size)
+				shape("a.", c.table.Columns, referrer), literal(full(c.table.Name)), instantOf(c.cutoff), strings.Join(c.kept, " AND "), last, p.pace.size)
 		}, "a.id, ARRAY[]::text[] AS key, COALESCE(a.at, a.archived) AS at", "")
 		if account.Purged == 0 {
 			p.out.Tables = p.out.Tables[:len(p.out.Tables)-1]
@@ -248,12 +264,12 @@ func (p *purger) records(ctx context.Context) error {
 	for _, t := range p.tables {
 		known = append(known, t.OID)
 		for _, l := range t.leaves {
-			if tells(l.Table) && !l.Unmarked {
+			if lifecycle.Tells(l.Table) && !l.Unmarked {
 				fmt.Fprintf(&b, " AND NOT (d.exact AND EXISTS (SELECT FROM %s WHERE %s%s = d.at))", l.from(referred), referred, ident(l.Marker))
 			}
 		}
 	}
-	err := p.patiently(ctx, func() error {
+	err := p.patiently(ctx, 0, func() error {
 		return pgx.BeginFunc(ctx, p.conn, func(tx pgx.Tx) error {
 			var any bool
 			// Most of them have rows that are in the archive, or keyed. The tables are looked at for the others only.

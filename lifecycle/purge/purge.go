@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -9,14 +9,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/time/rate"
 
 	"tombstone/config"
+	"tombstone/lifecycle"
 	"tombstone/policy"
 )
 
-// PurgeOptions say how to purge. Zero values of those that config.Purge does not have are good.
-type PurgeOptions struct {
+// Options say how to purge. Zero values of those that config.Purge does not have are good.
+type Options struct {
 	config.Purge
 	Table  string          // only this one, as in SQL; "" for all
 	Dry    bool            // change nothing
@@ -37,27 +37,23 @@ var errStopped = errors.New("stopped")
 type purger struct {
 	*graph
 	conn  *pgx.Conn
-	o     PurgeOptions
+	o     Options
 	out   *Purged
-	size  int // rows in a batch, fewer than asked for when a statement took too long
-	limit *rate.Limiter
-	pages int // how many blocks of a table are looked at at once
+	pace  *pace
+	bound bool // something is in pg_temp.tombstone_bound
+	pages int  // how many blocks of a table are looked at at once
 	major int
 }
 
-// Purge deletes for good the tombstones whose retention has ended, those first that refer to others. A tombstone that anything still refers to
+// Run deletes for good the tombstones whose retention has ended, those first that refer to others. A tombstone that anything still refers to
 // stays, and with it what it refers to; so does one that is held. Each batch is a transaction: what was done before an error or a stop is done,
 // and the next purge goes on. The error says that nothing was begun; what went wrong later is among Purged.Problems.
 //
 // The connection is this purge's own: it has other settings afterwards.
-func Purge(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o PurgeOptions) (*Purged, error) {
-	p := &purger{conn: conn, o: o, size: max(o.Batch, 1), limit: rate.NewLimiter(rate.Inf, 0), pages: 256}
-	if o.Rate > 0 {
-		p.limit = rate.NewLimiter(rate.Limit(o.Rate), p.size)
-		p.limit.AllowN(time.Now(), p.size) // the first batch is paid for afterwards, like all others
-	}
+func Run(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o Options) (*Purged, error) {
+	p := &purger{conn: conn, o: o, pace: newPace(o.Purge, o.Dry), pages: 256}
 	if p.o.Pause == 0 {
-		p.o.Pause = lockPause
+		p.o.Pause = pause
 	}
 	p.out = &Purged{Outcome: "done", DryRun: o.Dry, Who: o.Who, Tables: []*PurgedTable{}}
 	if err := settle(ctx, conn, o.Purge); err != nil {
@@ -87,8 +83,8 @@ func Purge(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o PurgeOpt
 			_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock("+purgeLock+")")
 		}()
 	}
-	err := p.patiently(ctx, func() error { // also of those who alter a table: its definition cannot be read meanwhile
-		d, err := Read(ctx, conn, rules)
+	err := p.patiently(ctx, 0, func() error { // also of those who alter a table: its definition cannot be read meanwhile
+		d, err := lifecycle.Read(ctx, conn, rules)
 		if err == nil {
 			p.major = d.Version / 10000
 			p.graph, err = readGraph(ctx, conn, d, p.out.Started)
@@ -102,9 +98,10 @@ func Purge(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o PurgeOpt
 	case err != nil:
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}
+	p.pace.worked = 0 // that was little, and once
 	p.dry = o.Dry
 	if o.Dry {
-		if _, err := conn.Exec(ctx, "CREATE TEMP TABLE IF NOT EXISTS tombstone_going (leaf oid, place tid, key text[], at timestamptz, PRIMARY KEY (leaf, place)); TRUNCATE pg_temp.tombstone_going"); err != nil {
+		if _, err := conn.Exec(ctx, "CREATE TEMP TABLE IF NOT EXISTS tombstone_going (leaf oid, place tid, key text[], at timestamptz, PRIMARY KEY (leaf, place)); CREATE TEMP TABLE IF NOT EXISTS tombstone_gone (id bigint PRIMARY KEY); TRUNCATE pg_temp.tombstone_going, pg_temp.tombstone_gone"); err != nil {
 			return nil, fmt.Errorf("a dry run keeps its notes in a temporary table: %w", err)
 		}
 	}
@@ -114,7 +111,17 @@ func Purge(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o PurgeOpt
 			return nil, err
 		}
 	}
+	if !o.Dry && p.has["receipts"] {
+		// Who commits beside this need not wait for its batches to reach the disk. After a crash of the server the rows of the last moment are there
+		// again, and the receipt does not tell of them, since it is written with them.
+		if _, err := conn.Exec(ctx, "SET synchronous_commit = off"); err != nil {
+			return nil, err
+		}
+	}
 	err = p.all(ctx, only)
+	if err := p.seal(ctx); err != nil {
+		p.problem(err)
+	}
 	switch {
 	case errors.Is(err, errStopped):
 		p.out.Outcome = "stopped"
@@ -161,7 +168,7 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg
 	}
 }
 
-// all purges every table that has a retention, the archive, and what is known of deletions that nothing is left of.
+// all purges every table that has a retention, with what is archived of it, and what is known of deletions that nothing is left of.
 func (p *purger) all(ctx context.Context, only *grave) error {
 	groups := p.groups()
 	for _, g := range groups {
@@ -173,12 +180,28 @@ func (p *purger) all(ctx context.Context, only *grave) error {
 		return err
 	}
 	for _, g := range groups {
+		if !g.goes() {
+			continue
+		}
+		if err := p.bind(ctx, g); fatal(ctx, err) {
+			return err
+		} else if err != nil {
+			p.problem(fmt.Errorf("what rows in tombstone.archive refer to of %s: %w", g.tables[0].Name, err))
+			for _, t := range g.tables {
+				p.keepAll(t)
+			}
+		}
 		if err := p.group(ctx, g, only); err != nil {
 			return err
 		}
+		if err := p.archive(ctx, g); err != nil {
+			return err
+		}
 	}
-	if err := p.archive(ctx, only); err != nil {
-		return err
+	if only == nil && p.has["archive"] {
+		if err := p.taken(ctx); err != nil {
+			return err
+		}
 	}
 	return p.records(ctx)
 }
@@ -254,38 +277,5 @@ func (p *purger) warn(format string, values ...any) {
 func (p *purger) say(text string) {
 	if p.o.Say != nil {
 		p.o.Say(text)
-	}
-}
-
-// rest is between two batches: it waits until n rows may go, and ends the purge if it shall end.
-func (p *purger) rest(ctx context.Context, n int) error {
-	for n > 0 && !p.o.Dry && p.limit.Limit() != rate.Inf {
-		part := min(n, p.limit.Burst())
-		n -= part
-		if err := p.sleep(ctx, p.limit.ReserveN(time.Now(), part).Delay()); err != nil {
-			return err
-		}
-	}
-	return p.sleep(ctx, 0)
-}
-
-func (p *purger) sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	if d <= 0 {
-		select {
-		case <-p.o.Stop:
-			return errStopped
-		default:
-			return ctx.Err()
-		}
-	}
-	select {
-	case <-p.o.Stop:
-		return errStopped
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }

@@ -1,106 +1,10 @@
-package lifecycle
+package purge
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/jackc/pgx/v5"
-
-	"tombstone/policy"
 )
-
-// yard is a database with a policy.
-type yard struct {
-	*pgx.Conn
-	name   string
-	policy *policy.Policy
-}
-
-// newYard makes a database of a schema under a policy, with the database's half of it if it is to be prepared.
-func newYard(t testing.TB, name, schema, tables string, prepare bool) *yard {
-	t.Helper()
-	y := &yard{database(t, name), name, policyOf(t, "tables: ["+tables+"]\n")}
-	y.run(t, schema)
-	if prepare {
-		d, err := Read(within(t), y.Conn, y.policy)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, step := range Prepare(d) {
-			for _, sql := range step.SQL {
-				if _, err := y.Exec(within(t), sql); err != nil {
-					t.Fatalf("%v:\n%s", err, sql)
-				}
-			}
-		}
-	}
-	return y
-}
-
-func (y *yard) run(t testing.TB, sql string) {
-	t.Helper()
-	if _, err := y.PgConn().Exec(within(t), sql).ReadAll(); err != nil {
-		t.Fatalf("%v:\n%s", err, sql)
-	}
-}
-
-// one returns the only value that a query gives, as text.
-func (y *yard) one(t testing.TB, sql string) string {
-	t.Helper()
-	results, err := y.PgConn().Exec(within(t), sql).ReadAll()
-	if err != nil {
-		t.Fatalf("%v:\n%s", err, sql)
-	}
-	last := results[len(results)-1]
-	if len(last.Rows) == 0 {
-		return ""
-	}
-	return string(last.Rows[0][0])
-}
-
-func quick(o PurgeOptions) PurgeOptions {
-	if o.Batch == 0 {
-		o.Batch = 3
-	}
-	o.StatementTimeout, o.LockTimeout, o.Who = 30*time.Second, 300*time.Millisecond, "a test"
-	if o.Pause == 0 {
-		o.Pause = 10 * time.Millisecond
-	}
-	return o
-}
-
-// purge purges on a connection of its own.
-func (y *yard) purge(t testing.TB, o PurgeOptions) *Purged {
-	t.Helper()
-	conn := connect(t, y.name)
-	defer conn.Close(context.Background())
-	out, err := Purge(within(t), conn, y.policy, quick(o))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// told writes what a purge told, for comparison: what went, then what stays.
-func (p *Purged) told() string {
-	var list []string
-	for _, t := range p.Tables {
-		text := fmt.Sprintf("%s %d", strings.TrimPrefix(t.Name, "public."), t.Purged)
-		for _, k := range t.Kept {
-			text += fmt.Sprintf(" %s%s=%d", k.Reason, map[bool]string{true: ":" + strings.TrimPrefix(k.By, "public.")}[k.By != ""], k.Count)
-		}
-		list = append(list, text)
-	}
-	slices.Sort(list)
-	if p.Outcome != "done" {
-		list = append(list, p.Outcome+" "+strings.Join(p.Problems, "; "))
-	}
-	return strings.Join(list, ", ")
-}
 
 // Whatever a foreign key says ON DELETE: children go first, and a parent that anything refers to stays, with what refers to it untouched.
 func TestPurgeFollowsForeignKeys(t *testing.T) {
@@ -128,10 +32,10 @@ INSERT INTO loose VALUES (1, 14), (2, 100), (3, NULL);
 				}
 				before := state()
 				const want = "children 11 referred:grandchildren=1, grandchildren 2, parents 16 referred:children=1 referred:loose=1 kept:children=2"
-				if got := y.purge(t, PurgeOptions{Dry: true}); got.told() != want || state() != before {
+				if got := y.purge(t, Options{Dry: true}); got.told() != want || state() != before {
 					t.Errorf("dry run: %s\nwant     %s\n%s\n%s", got.told(), want, before, state())
 				}
-				if got := y.purge(t, PurgeOptions{}).told(); got != want {
+				if got := y.purge(t, Options{}).told(); got != want {
 					t.Errorf("got  %s\nwant %s", got, want)
 				}
 				if got := y.one(t, "SELECT string_agg(id::text, ',' ORDER BY id) FROM parents"); got != "11,12,13,14,100,101" {
@@ -143,7 +47,7 @@ INSERT INTO loose VALUES (1, 14), (2, 100), (3, NULL);
 				if got := y.one(t, "SELECT string_agg(id || coalesce(' ' || parent, ''), ',' ORDER BY id) FROM loose"); got != "1 14,2 100,3" {
 					t.Errorf("loose: %s", got)
 				}
-				if got := y.purge(t, PurgeOptions{}).told(); got != strings.NewReplacer("children 11 r", "children 0 r", "grandchildren 2", "grandchildren 0", "parents 16", "parents 0").Replace(want) {
+				if got := y.purge(t, Options{}).told(); got != strings.NewReplacer("children 11 r", "children 0 r", "grandchildren 2", "grandchildren 0", "parents 16", "parents 0").Replace(want) {
 					t.Errorf("again: %s", got)
 				}
 			})
@@ -180,10 +84,10 @@ UPDATE versions SET deleted_at = NULL WHERE id = 13;
 		name := fmt.Sprintf("purge_circles_%d", n)
 		t.Run(name, func(t *testing.T) {
 			y := newYard(t, name, fmt.Sprintf(schema, action), "{name: public.tree, retention: 30d}, {name: public.documents, retention: 30d}, {name: public.versions, retention: 30d}", n%2 == 0)
-			if got := y.purge(t, PurgeOptions{Dry: true}).told(); got != want {
+			if got := y.purge(t, Options{Dry: true}).told(); got != want {
 				t.Errorf("dry run:\n got %s\nwant %s", got, want)
 			}
-			if got := y.purge(t, PurgeOptions{}).told(); got != want {
+			if got := y.purge(t, Options{}).told(); got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
 			}
 			if got := y.one(t, "SELECT string_agg(id || coalesce(' ' || up, ''), ',' ORDER BY id) FROM tree"); got != "60,61 60,62 61,64 64,70 72,71 70,72 71" {

@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -9,18 +9,26 @@ import (
 	"time"
 )
 
+// benchRows is how many rows the table of a benchmark has.
+func benchRows(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("TOMBSTONE_PURGE_ROWS")
+	if text == "" {
+		return 100_000
+	}
+	rows, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return rows
+}
+
 // BenchmarkPurge purges tombstones that are spread over a table, one in ten rows, with a child table whose rows have gone and nothing in the way.
 // TOMBSTONE_PURGE_ROWS is how many rows the table has, default 100,000; 10,000,000 take some minutes and 3 GB:
 //
-//	TOMBSTONE_PURGE_ROWS=10000000 go test ./lifecycle -run '^$' -bench Purge -benchtime 1x -timeout 1h
+//	TOMBSTONE_PURGE_ROWS=10000000 go test ./lifecycle/purge -run '^$' -bench Purge -benchtime 1x -timeout 1h
 func BenchmarkPurge(b *testing.B) {
-	rows := 100_000
-	if text := os.Getenv("TOMBSTONE_PURGE_ROWS"); text != "" {
-		var err error
-		if rows, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
+	rows := benchRows(b)
 	made := 0 // a benchmark is begun anew until it takes long enough
 	for _, index := range []string{"", "CREATE INDEX ON users (deleted_at) WHERE deleted_at IS NOT NULL;"} {
 		for _, prepared := range []bool{false, true} {
@@ -42,11 +50,11 @@ CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users ON D
 						}
 					}
 					conn := connect(b, name)
-					o := PurgeOptions{}
+					o := Options{}
 					o.Batch = 1000
 					o.StatementTimeout, o.LockTimeout = time.Minute, time.Second
 					b.StartTimer()
-					out, err := Purge(ctx, conn, y.policy, o)
+					out, err := Run(ctx, conn, y.policy, o)
 					if err != nil || out.told() != fmt.Sprintf("orders 0, users %d", rows/10) {
 						b.Fatal(err, out)
 					}

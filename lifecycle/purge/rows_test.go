@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -50,7 +50,7 @@ INSERT INTO tombstone.keyed VALUES ('11', now() - interval '31 days', 'flag', '{
 				left = "day134 epoch13 epoch8134 flag1245 flagged13456 ts134 tz134 tz313"
 			}
 			for _, dry := range []bool{true, false} {
-				if got := y.purge(t, PurgeOptions{Dry: dry}).told(); got != want {
+				if got := y.purge(t, Options{Dry: dry}).told(); got != want {
 					t.Errorf("dry %v:\n got %s\nwant %s", dry, got, want)
 				}
 			}
@@ -82,7 +82,7 @@ INSERT INTO court.holds VALUES (1, 4);
 	FROM (VALUES (21, 'true'), (22, 'false'), (23, NULL), (4, 'f')) v (i, h);
 INSERT INTO tombstone.archive (at, relation, row) VALUES (now(), 'users', '{"id": "25", "legal_hold": "f"}')`)
 	for _, dry := range []bool{true, false} {
-		if got := y.purge(t, PurgeOptions{Dry: dry}).told(); got != "users 3 held=4 undecided=2" {
+		if got := y.purge(t, Options{Dry: dry}).told(); got != "users 3 held=4 undecided=2" {
 			t.Errorf("dry %v: %s", dry, got)
 		}
 	}
@@ -96,7 +96,7 @@ INSERT INTO tombstone.archive (at, relation, row) VALUES (now(), 'users', '{"id"
 		t.Error(got)
 	}
 	y.policy = policyOf(t, "tables: [{name: public.users, retention: 1d, hold: 'legal_hodl'}]\n")
-	if got := y.purge(t, PurgeOptions{}); got.Outcome != "failed" || len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "public.users: hold: ") || !strings.Contains(got.Problems[0], "legal_hodl") {
+	if got := y.purge(t, Options{}); got.Outcome != "failed" || len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "public.users: hold: ") || !strings.Contains(got.Problems[0], "legal_hodl") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -119,13 +119,13 @@ INSERT INTO parents SELECT i, now() - interval '40 days' FROM generate_series(1,
 			t.Fatal(err)
 		}
 	}
-	if got := y.purge(t, PurgeOptions{}).told(); got != "parents 4 locked=2" {
+	if got := y.purge(t, Options{}).told(); got != "parents 4 locked=2" {
 		t.Error(got)
 	}
 	if _, err := other.Exec(within(t), "COMMIT"); err != nil {
 		t.Fatal(err)
 	}
-	if got := y.purge(t, PurgeOptions{}).told(); got != "parents 0 referred:children=1" {
+	if got := y.purge(t, Options{}).told(); got != "parents 0 referred:children=1" {
 		t.Error(got)
 	}
 	// The other way round: the purge has its lock, and stands still before it deletes.
@@ -137,7 +137,7 @@ SELECT pg_advisory_lock(7)`)
 	done := make(chan *Purged, 1)
 	wait.Go(func() {
 		conn := connect(t, y.name)
-		out, err := Purge(within(t), conn, y.policy, quick(PurgeOptions{}))
+		out, err := Run(within(t), conn, y.policy, quick(Options{}))
 		if err != nil {
 			t.Error(err)
 		}
@@ -208,10 +208,10 @@ UPDATE orders SET deleted_at = now() - interval '40 days'; UPDATE tombstone.keye
 			more = false
 		default:
 		}
-		if out := y.purge(t, PurgeOptions{Table: "public.users"}); len(out.Problems) > 0 {
+		if out := y.purge(t, Options{Table: "public.users"}); len(out.Problems) > 0 {
 			t.Error(out.Problems)
 		}
-		if out := y.purge(t, PurgeOptions{}); len(out.Problems) > 0 {
+		if out := y.purge(t, Options{}); len(out.Problems) > 0 {
 			t.Error(out.Problems)
 		}
 	}
@@ -236,7 +236,7 @@ INSERT INTO users SELECT i, now() - interval '40 days' FROM generate_series(1, 2
 	// The 8th row ends its session, as a server that is killed does.
 	y.run(t, `CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN OLD; END $$;
 CREATE TRIGGER cut BEFORE DELETE ON users FOR EACH ROW WHEN (OLD.id = 8) EXECUTE FUNCTION cut()`)
-	if got := y.purge(t, PurgeOptions{}); got.Outcome != "failed" {
+	if got := y.purge(t, Options{}); got.Outcome != "failed" {
 		t.Errorf("%+v", got)
 	}
 	if got := y.one(t, "SELECT count(*) || ' ' || (SELECT tables->0->>'purged' FROM tombstone.receipts) FROM users"); got != "14 6" {
@@ -246,7 +246,7 @@ CREATE TRIGGER cut BEFORE DELETE ON users FOR EACH ROW WHEN (OLD.id = 8) EXECUTE
 	for y.one(t, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0" { // the session that was cut off is still ending
 		time.Sleep(time.Millisecond)
 	}
-	if got := y.purge(t, PurgeOptions{}); got.told() != "users 14" || got.Receipt == 0 {
+	if got := y.purge(t, Options{}); got.told() != "users 14" || got.Receipt == 0 {
 		t.Errorf("%+v", got)
 	}
 	if got := y.one(t, "SELECT string_agg(command || ' ' || (tables->0->>'purged') || ' ' || (tables->0->>'first_key') || '-' || (tables->0->>'last_key'), ',' ORDER BY id) FROM tombstone.receipts"); got != "purge 6 1-6,purge 14 7-20" {
@@ -255,25 +255,31 @@ CREATE TRIGGER cut BEFORE DELETE ON users FOR EACH ROW WHEN (OLD.id = 8) EXECUTE
 	// Told to stop, it ends between two batches.
 	y.run(t, "INSERT INTO users SELECT i, now() - interval '40 days' FROM generate_series(1, 20) i")
 	stop := make(chan struct{})
-	var once sync.Once
-	o := PurgeOptions{Stop: stop}
+	o := Options{Stop: stop}
 	o.Rate = 1 // after the first batch it would wait for seconds
-	time.AfterFunc(300*time.Millisecond, func() { once.Do(func() { close(stop) }) })
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for end := time.Now().Add(30 * time.Second); y.one(t, "SELECT count(*) FROM users") == "20" && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		close(stop)
+	})
 	if got := y.purge(t, o); got.Outcome != "stopped" || got.Tables[0].Purged != 3 {
 		t.Errorf("%+v %+v", got, got.Tables[0])
 	}
+	wait.Wait()
 	// Somebody else is at it.
 	y.run(t, "SELECT pg_advisory_lock("+purgeLock+")")
-	if got := y.purge(t, PurgeOptions{}); got.Outcome != "busy" || !strings.Contains(got.Warnings[0], "another purge is at work") || !strings.Contains(got.Warnings[0], "process ") {
+	if got := y.purge(t, Options{}); got.Outcome != "busy" || !strings.Contains(got.Warnings[0], "another purge is at work") || !strings.Contains(got.Warnings[0], "process ") {
 		t.Errorf("%+v", got)
 	}
-	if got := y.purge(t, PurgeOptions{Dry: true}).told(); got != "users 17" {
+	if got := y.purge(t, Options{Dry: true}).told(); got != "users 17" {
 		t.Error(got)
 	}
 	y.run(t, "SELECT pg_advisory_unlock("+purgeLock+")")
 	// A shorter retention is told.
 	y.policy = policyOf(t, "tables: [{name: public.users, retention: 10d}]\n")
-	if got := y.purge(t, PurgeOptions{Dry: true}); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "the retention of public.users is 10d now, and was 30d") {
+	if got := y.purge(t, Options{Dry: true}); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "the retention of public.users is 10d now, and was 30d") {
 		t.Errorf("%+v", got)
 	}
 	// A lock on the table is waited for.
@@ -282,7 +288,7 @@ CREATE TRIGGER cut BEFORE DELETE ON users FOR EACH ROW WHEN (OLD.id = 8) EXECUTE
 		t.Fatal(err)
 	}
 	paused := make(chan bool, 100)
-	o = PurgeOptions{Paused: func(yes bool) {
+	o = Options{Paused: func(yes bool) {
 		paused <- yes
 		if yes {
 			_, _ = other.Exec(context.Background(), "COMMIT")
@@ -301,15 +307,15 @@ INSERT INTO users SELECT i, now() - interval '40 days' FROM generate_series(1, 8
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN OLD; END $$;
 CREATE TRIGGER slow BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION slow()`, "{name: public.users, retention: 30d}", false)
 	conn := connect(t, y.name)
-	o := quick(PurgeOptions{})
+	o := quick(Options{})
 	o.Batch, o.StatementTimeout = 8, time.Second
-	out, err := Purge(within(t), conn, y.policy, o)
+	out, err := Run(within(t), conn, y.policy, o)
 	if err != nil || out.told() != "users 8" {
 		t.Errorf("%v %v", out, err)
 	}
 	y.run(t, "INSERT INTO users VALUES (1, now() - interval '40 days')")
 	o.StatementTimeout = 200 * time.Millisecond
-	if out, err = Purge(within(t), conn, y.policy, o); err != nil || out.Outcome != "failed" || !strings.Contains(out.Problems[0], "is there an index for each foreign key") {
+	if out, err = Run(within(t), conn, y.policy, o); err != nil || out.Outcome != "failed" || !strings.Contains(out.Problems[0], "is there an index for each foreign key") {
 		t.Errorf("%+v %v", out, err)
 	}
 }

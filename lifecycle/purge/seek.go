@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -69,10 +70,11 @@ func (n plan) reads(table string) bool {
 	return n.Subplan == "" && (n.Type == "Seq Scan" && n.Relation == table || slices.ContainsFunc(n.Plans, func(n plan) bool { return n.reads(table) }))
 }
 
-// note lets the server note all candidates of a leaf, and uses them.
+// note lets the server note all candidates of a leaf, and uses them in the order in which they are on disk: a page that has several is written once,
+// and not again for each time at which one of its rows was deleted.
 func (p *purger) note(ctx context.Context, l *leaf, where string, use func([]place) error) error {
-	err := p.patiently(ctx, func() error {
-		_, err := p.conn.Exec(ctx, fmt.Sprintf("DECLARE tombstone_found NO SCROLL CURSOR WITH HOLD FOR SELECT ctid FROM %s WHERE %s", l.from(l.alias()), where))
+	err := p.patiently(ctx, 0, func() error {
+		_, err := p.conn.Exec(ctx, fmt.Sprintf("DECLARE tombstone_found NO SCROLL CURSOR WITH HOLD FOR SELECT ctid FROM %s WHERE %s ORDER BY ctid", l.from(l.alias()), where))
 		return err
 	})
 	if err != nil {
@@ -101,8 +103,11 @@ func (p *purger) blocks(ctx context.Context, l *leaf, where string, use func([]p
 			return err
 		}
 		var found []place
+		var took time.Duration
 		to := from + int64(p.pages)
-		err := p.patiently(ctx, func() (err error) {
+		err := p.patiently(ctx, 0, func() (err error) {
+			begun := time.Now()
+			defer func() { took = time.Since(begun) }()
 			found, err = p.places(ctx, l, fmt.Sprintf("SELECT ctid FROM %s WHERE ctid >= '(%d,0)' AND ctid < '(%d,0)' AND %s", l.from(l.alias()), from, to, where))
 			return err
 		})
@@ -118,9 +123,9 @@ func (p *purger) blocks(ctx context.Context, l *leaf, where string, use func([]p
 				return err
 			}
 		}
-		if from = to; len(found) > 4*p.size {
+		if from = to; len(found) > 4*p.pace.size || p.pace.gentle() && took > 2*brief {
 			p.pages = max(1, p.pages/2)
-		} else if len(found) < p.size {
+		} else if len(found) < p.pace.size {
 			p.pages = min(maxPages, 2*p.pages)
 		}
 	}

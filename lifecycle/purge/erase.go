@@ -1,4 +1,4 @@
-package lifecycle
+package purge
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tombstone/config"
+	"tombstone/lifecycle"
 	"tombstone/policy"
 )
 
@@ -83,7 +84,7 @@ func Erase(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o EraseOpt
 		return nil, err
 	}
 	out.Started = out.Started.UTC()
-	d, err := Read(ctx, conn, rules)
+	d, err := lifecycle.Read(ctx, conn, rules)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,7 @@
-package lifecycle
+package purge
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -10,9 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 )
-
-//go:embed sql/purge.sql
-var purgeSQL string
 
 // Purged is what a purge did, or what it would do.
 type Purged struct {
@@ -131,6 +127,18 @@ func keyLess(a, b string) bool {
 		return x < y
 	}
 	return a < b
+}
+
+// seal completes the receipt in a transaction that is waited for. Those before it, which were not, are on disk with it: what is told to have gone is gone.
+func (p *purger) seal(ctx context.Context) error {
+	if p.out.Receipt == 0 || p.conn.IsClosed() {
+		return nil
+	}
+	if _, err := p.conn.Exec(ctx, "RESET synchronous_commit"); err != nil {
+		return err
+	}
+	_, err := p.conn.Exec(ctx, "UPDATE tombstone.receipts SET finished = pg_catalog.clock_timestamp() WHERE id = $1", p.out.Receipt)
+	return err
 }
 
 // write puts the receipt into the database, in the transaction that takes the rows.
