@@ -1,6 +1,9 @@
 package lifecycle
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // A partition may have foreign keys that its table has not. Their triggers are on the partition alone, and count as installed once they are.
 func TestKeyOfPartition(t *testing.T) {
@@ -79,5 +82,33 @@ INSERT INTO british SELECT i, r FROM generate_series(1, 6) i, unnest('{eu,uk}'::
 		"INSERT INTO users VALUES (2, 'eu'); INSERT INTO orders VALUES (10, 2)", "INSERT INTO either VALUES (2, 'us')", "UPDATE orders SET user_id = 1 WHERE id = 10",
 	} {
 		alike(t, hard, soft, sql, state)
+	}
+}
+
+// Above READ COMMITTED, too, no row comes to refer to one that was deleted since the snapshot was taken.
+func TestDeletedSinceTheSnapshot(t *testing.T) {
+	_, soft := twins(t, "since_the_snapshot", `
+CREATE TABLE users (id int PRIMARY KEY, deleted_at timestamptz) PARTITION BY LIST (id);
+CREATE TABLE users_1 PARTITION OF users FOR VALUES IN (1);
+CREATE TABLE plain (id int PRIMARY KEY, deleted_at timestamptz);
+CREATE TABLE orders (user_id int REFERENCES users, plain_id int REFERENCES plain, deleted_at timestamptz);
+INSERT INTO users VALUES (1); INSERT INTO plain VALUES (1)`)
+	other := connect(t, "since_the_snapshot_soft")
+	for _, level := range []string{"REPEATABLE READ", "SERIALIZABLE"} {
+		for _, parent := range []string{"user", "plain"} {
+			table := map[string]string{"user": "users", "plain": "plain"}[parent]
+			soft.raw(t, "BEGIN ISOLATION LEVEL "+level)
+			soft.raw(t, "SELECT FROM users")
+			if _, err := other.Exec(within(t), "UPDATE "+table+" SET deleted_at = now()"); err != nil {
+				t.Fatal(err)
+			}
+			if got := soft.raw(t, "INSERT INTO orders ("+parent+"_id) VALUES (1)"); !strings.Contains(got, "40001") && !strings.Contains(got, "23503") {
+				t.Errorf("%s, %s: %q", level, table, got)
+			}
+			soft.raw(t, "ROLLBACK")
+			if _, err := other.Exec(within(t), "UPDATE "+table+" SET deleted_at = NULL"); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

@@ -45,9 +45,10 @@ IF NOT FOUND THEN
 }
 
 // share locks what a new row refers to, where the server's own key has not done so a moment before: its trigger comes first by name, and
-// holds FOR KEY SHARE, which a burial waits for. A deferred key is looked at later.
+// holds FOR KEY SHARE, which a burial waits for. A deferred key is looked at later. And in a partitioned table, it sees a row as it is now also above
+// READ COMMITTED: without a lock, ours would see one live that has been deleted since the transaction's snapshot, and both would let it pass.
 func (k *ForeignKey) share() string {
-	if k.Deferrable {
+	if k.Deferrable || k.referred().Kind == 'p' {
 		return " FOR KEY SHARE OF p"
 	}
 	return ""

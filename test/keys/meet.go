@@ -43,6 +43,9 @@ func (t *Twin) concurrently(ctx context.Context, s *Script, o *Outcome) error {
 		if why == "" && (told(soft, "40P01") || told(hard, "40P01")) && s.locksTwice() {
 			why = "a deletion, or an UPDATE of a key, locks the row as any UPDATE before it locks it as its own: a deadlock where the server waits"
 		}
+		if why == "" && s.Isolation == "serializable" && told(soft, "40001") && !told(hard, "40001") {
+			why = "serializable: only soft is told to try again"
+		}
 		if why != "" {
 			o.Forgiven[why]++
 			if t.parted(hard, soft) {
