@@ -23,6 +23,9 @@ func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	if deletes, inserts := strings.Contains(step.SQL(), "THEN DELETE"), strings.Contains(step.SQL(), "THEN INSERT"); deletes && inserts && (h == nil) != (s == nil) && (h == nil || h.Code == "23503") && (s == nil || s.Code == "23503") {
 		return "which row of a MERGE comes first is open, and whether a new row refers to one that is gone depends on it"
 	}
+	if step.Kind == "delete using" && (h == nil) != (s == nil) && (h == nil || h.Code == "23503") && (s == nil || s.Code == "23503") {
+		return "which row of a join comes first is open, and whether one that RESTRICT holds is gone by then depends on it"
+	}
 	if h == nil && s != nil && (s.Code == "23502" || s.Code == "23503") && g.oneByOne(s.TableName) {
 		return "rows of a table that is not protected are taken along with one deleted row at a time"
 	}
