@@ -117,14 +117,36 @@ func (k *ForeignKey) refuses() bool {
 }
 
 // entangled reports whether it matters in which order the keys of a group are followed: one that does not cascade joins two tables that
-// others cascade to.
+// others cascade to, or cascades come back to the table where they began, and what a statement inserts there is taken along or is looked at first.
 func (d *Database) entangled(group []*Table) bool {
+	if slices.ContainsFunc(group, d.circular) {
+		return true
+	}
 	reached := func(t *Table) bool {
 		return slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool {
 			return k.OnDelete == 'c' && k.Child == t && slices.Contains(group, k.Parent)
 		})
 	}
 	return slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.OnDelete != 'c' && reached(k.Parent) && reached(k.Child) })
+}
+
+// circular reports whether ON DELETE CASCADE leads from a table back to it.
+func (d *Database) circular(t *Table) bool {
+	reached := []*Table{t}
+	for i := 0; i < len(reached); i++ {
+		for _, k := range d.Keys {
+			if k.OnDelete != 'c' || k.Parent != reached[i] {
+				continue
+			}
+			if k.Child == t {
+				return true
+			}
+			if !slices.Contains(reached, k.Child) {
+				reached = append(reached, k.Child)
+			}
+		}
+	}
+	return false
 }
 
 const aboveReadCommitted = "pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'"
