@@ -104,7 +104,9 @@ func (e *eraser) hold(ctx context.Context, l *leaf) error {
 	if e.o.Dry {
 		return nil
 	}
-	return e.graph.hold(ctx, e.tx, l)
+	var do pgx.Batch
+	l.hold(&do)
+	return e.tx.SendBatch(ctx, &do).Close()
 }
 
 // copies lists the archived rows that are meant.

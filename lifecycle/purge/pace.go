@@ -4,15 +4,18 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/time/rate"
 
 	"tombstone/config"
 )
 
 const (
-	brief = 10 * time.Millisecond // how long a batch is to take: what the slowest of a hundred transactions of others take anyway
-	share = 4                     // one part of the time is for the purge, the others are for those who work beside it
-	first = 100                   // rows in the first batch, when it is not known yet how long one takes
+	brief = 5 * time.Millisecond // how long a batch is to take: less than the slowest of a hundred transactions of others take anyway
+	share = 4                    // one part of the time is for the purge, the others are for those who work beside it
+	first = 100                  // rows in the first batch, when it is not known yet how long one takes
+	few   = 20                   // rows in a batch, at least: fewer hardly make it shorter
+	trips = 5                    // how often a batch waits for an answer
 )
 
 // pace is how fast a purge goes: no faster than its rate, in batches that take no longer than a moment, and with pauses by how long they took.
@@ -23,6 +26,7 @@ type pace struct {
 	most   int           // rows in a batch, at most
 	size   int           // rows in the next batch
 	limit  *rate.Limiter // rows a second; without a limit, it goes as fast as it can
+	trip   time.Duration // what the network takes for an answer, which is not the server's work
 	worked time.Duration // since the last pause
 }
 
@@ -39,8 +43,26 @@ func newPace(c config.Purge, dry bool) *pace {
 
 func (p *pace) gentle() bool { return p.limit.Limit() != rate.Inf }
 
+// ping finds out how far away the server is. Without it, a purge from another continent would take few rows at a time, since no batch is ever brief.
+func (p *pace) ping(ctx context.Context, conn *pgx.Conn) error {
+	for try := range 3 {
+		begun := time.Now()
+		if err := conn.Ping(ctx); err != nil {
+			return err
+		}
+		if took := time.Since(begun); try == 0 || took < p.trip {
+			p.trip = took
+		}
+	}
+	return nil
+}
+
 // work notes that the server has been at work for the purge, with n rows of a batch, or with something else.
 func (p *pace) work(n int, took time.Duration) {
+	if n > 0 {
+		took -= trips * p.trip
+	}
+	took = max(took, 0)
 	p.worked += took
 	if n == 0 || !p.gentle() {
 		return
@@ -49,7 +71,7 @@ func (p *pace) work(n int, took time.Duration) {
 	fit := int(float64(n) * float64(brief) / float64(max(took, time.Microsecond)))
 	switch {
 	case fit < p.size:
-		p.size = max(fit, p.size/2, 1)
+		p.size = max(fit, p.size/2, min(few, p.size))
 	case n >= p.size: // a smaller one tells nothing of a larger one
 		p.size = min(fit, 2*p.size, p.most)
 	}

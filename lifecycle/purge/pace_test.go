@@ -43,8 +43,18 @@ func TestPace(t *testing.T) {
 	for range 20 {
 		p.work(p.size, time.Second)
 	}
-	if p.size != 1 {
-		t.Errorf("one row takes a second, and a batch has %d", p.size)
+	if p.size != few {
+		t.Errorf("%d rows take a second, and a batch still has %d", few, p.size)
+	}
+	p.halve(few) // that was longer than a statement may take
+	if p.work(few/2, time.Second); p.size != few/2 {
+		t.Errorf("a batch of %d was too long, and the next has %d", few, p.size)
+	}
+	p.pause(0)
+	far := newPace(config.Purge{Batch: 1000, Rate: 1_000_000}, false)
+	far.trip = 100 * time.Millisecond
+	if far.work(100, trips*far.trip+brief/10); far.size != 200 || far.pause(0) != 3*brief/10 {
+		t.Errorf("from far away, the next batch has %d", far.size)
 	}
 	slow := newPace(config.Purge{Batch: 1000, Rate: 2000}, false)
 	slow.work(100, 2*time.Millisecond)

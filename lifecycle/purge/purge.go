@@ -64,6 +64,9 @@ func Run(ctx context.Context, conn *pgx.Conn, rules *policy.Policy, o Options) (
 		return nil, err
 	}
 	p.out.Started = p.out.Started.UTC()
+	if err := p.pace.ping(ctx, conn); err != nil {
+		return nil, err
+	}
 	if recovering {
 		return nil, errors.New("this server is a standby, where nothing can be deleted; name the primary, e.g. with target_session_attrs=read-write")
 	}

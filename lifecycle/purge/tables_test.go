@@ -178,7 +178,11 @@ func TestPurgeSeesNewKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	hold := func() error {
-		return pgx.BeginFunc(within(t), y.Conn, func(tx pgx.Tx) error { return g.hold(within(t), tx, g.tables[0].leaves[0]) })
+		return pgx.BeginFunc(within(t), y.Conn, func(tx pgx.Tx) error {
+			var do pgx.Batch
+			g.tables[0].leaves[0].hold(&do)
+			return tx.SendBatch(within(t), &do).Close()
+		})
 	}
 	if err := hold(); err != nil {
 		t.Error(err)

@@ -165,45 +165,43 @@ func (p *purger) enter(ctx context.Context, tx pgx.Tx, rows []gone) error {
 // lock locks those rows of a leaf that are still expired and not held. A row that somebody else has locked is left to them: they may be restoring it, or
 // about to refer to it. From here on nobody can do either: they wait, and find that it is gone.
 func (p *purger) lock(ctx context.Context, tx pgx.Tx, l *leaf, tids []pgtype.TID) ([]pgtype.TID, error) {
-	update := " FOR UPDATE OF " + ident(l.of.Relation) + " SKIP LOCKED"
-	if p.dry {
-		update = ""
-	} else if err := p.hold(ctx, tx, l); err != nil {
-		return nil, err
+	// In one round trip: the batch is short, and to wait for an answer is much of what it takes.
+	var do pgx.Batch
+	update := ""
+	if !p.dry {
+		l.hold(&do)
+		update = " FOR UPDATE OF " + ident(l.of.Relation) + " SKIP LOCKED"
 	}
-	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT %[1]sctid FROM %[2]s WHERE %[1]sctid = ANY ($1) AND %[3]s AND %[4]s%[5]s%[6]s",
-		l.alias(), l.from(l.alias()), l.expired(l.alias()), l.free(), p.there(l.alias()), update), tids)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[pgtype.TID])
+	var locked []pgtype.TID
+	do.Queue(fmt.Sprintf("SELECT %[1]sctid FROM %[2]s WHERE %[1]sctid = ANY ($1) AND %[3]s AND %[4]s%[5]s%[6]s",
+		l.alias(), l.from(l.alias()), l.expired(l.alias()), l.free(), p.there(l.alias()), update), tids).Query(func(rows pgx.Rows) (err error) {
+		locked, err = pgx.CollectRows(rows, pgx.RowTo[pgtype.TID])
+		return err
+	})
+	err := tx.SendBatch(ctx, &do).Close()
+	return locked, err
 }
 
 // hold keeps the foreign keys to a leaf as they are until the end of the transaction, and makes sure that they are those that are known.
 //
 // Without it, a key ON DELETE CASCADE that was made a moment ago would take live rows along.
-func (g *graph) hold(ctx context.Context, tx pgx.Tx, l *leaf) error {
-	if _, err := tx.Exec(ctx, "LOCK TABLE ONLY "+full(l.name)+" IN ROW EXCLUSIVE MODE"); err != nil {
+func (l *leaf) hold(do *pgx.Batch) {
+	do.Queue("LOCK TABLE ONLY " + full(l.name) + " IN ROW EXCLUSIVE MODE")
+	do.Queue(`SELECT f.oid FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0
+	AND (f.confrelid = $1::pg_catalog.oid OR f.confrelid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid) a)) ORDER BY f.oid`, l.oid).Query(func(rows pgx.Rows) error {
+		oids, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
+		if err == nil && !slices.EqualFunc(oids, l.refs, func(oid uint32, k *reference) bool { return oid == k.OID }) {
+			err = errChanged
+		}
 		return err
-	}
-	rows, err := tx.Query(ctx, `SELECT f.oid FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0
-	AND (f.confrelid = $1::pg_catalog.oid OR f.confrelid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid) a)) ORDER BY f.oid`, l.oid)
-	if err != nil {
-		return err
-	}
-	oids, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
-	if err == nil && !slices.EqualFunc(oids, l.refs, func(oid uint32, k *reference) bool { return oid == k.OID }) {
-		err = errChanged
-	}
-	return err
+	})
 }
 
 // delete deletes rows of leaves in one statement, each leaf's under a condition, and what the house knows of them. In a dry run it notes them.
 func (g *graph) delete(ctx context.Context, tx pgx.Tx, rows map[*leaf][]pgtype.TID, where func(*leaf) string) ([]gone, error) {
+	var do pgx.Batch
 	if !g.dry {
-		if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('tombstone.delete', 'purge', true), pg_catalog.set_config('tombstone.sighted', 'yes', true)"); err != nil {
-			return nil, err
-		}
+		do.Queue("SELECT pg_catalog.set_config('tombstone.delete', 'purge', true), pg_catalog.set_config('tombstone.sighted', 'yes', true)")
 	}
 	var parts, results []string
 	var values []any
@@ -227,16 +225,16 @@ func (g *graph) delete(ctx context.Context, tx pgx.Tx, rows map[*leaf][]pgtype.T
 		}
 		results = append(results, "SELECT leaf, place, key, at FROM "+name)
 	}
-	list, err := tx.Query(ctx, "WITH "+strings.Join(parts, ",\n")+"\n"+strings.Join(results, " UNION ALL "), values...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(list, func(row pgx.CollectableRow) (r gone, err error) {
-		var at *time.Time
-		err = row.Scan(&r.leaf, &r.tid, &r.key, &at)
-		r.at = at
-		return r, err
+	var went []gone
+	do.Queue("WITH "+strings.Join(parts, ",\n")+"\n"+strings.Join(results, " UNION ALL "), values...).Query(func(rows pgx.Rows) (err error) {
+		went, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r gone, err error) {
+			err = row.Scan(&r.leaf, &r.tid, &r.key, &r.at)
+			return r, err
+		})
+		return err
 	})
+	err := tx.SendBatch(ctx, &do).Close()
+	return went, err
 }
 
 // severs reports whether a deletion may have cut references by a key, and has written that down.
