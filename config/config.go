@@ -114,7 +114,7 @@ var (
 	pairFields  = []string{"certificate", "key"}
 	authFields  = []string{"mode", "client", "users_file", "query", "query_as"}
 	tableFields = []string{
-		"name", "mode", "marker", "live", "created", "deleted_by", "deletion_id", "retention", "hold", "truncate", "max_rows",
+		"name", "mode", "marker", "live", "created", "deleted_by", "deletion_id", "retention", "hold", "truncate", "max_rows", "index",
 	}
 	rolesFields  = []string{"see", "restore", "purge"}
 	purgeFields  = []string{"schedule", "login", "batch", "rate", "statement_timeout", "lock_timeout"}

@@ -21,8 +21,8 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	commented := regexp.MustCompile(`(?m)^( *)#([a-z_]+: )`)
-	if n := len(commented.FindAll(text, -1)); n != 46 {
-		t.Errorf("%d commented defaults, want 34", n)
+	if n := len(commented.FindAll(text, -1)); n != 47 {
+		t.Errorf("%d commented defaults, want 47", n)
 	}
 	written := commented.ReplaceAll(text, []byte("$1$2"))
 	spelledOut, err := Parse(file, written)

@@ -75,6 +75,7 @@ tables:
     created: Made
     hold: legal_hold
     max_rows: 500
+    index: false
     live: infinity
     deleted_by: Deleted_By
     deletion_id: '"deletionId"'
@@ -116,9 +117,9 @@ catalog:
 		PProf:    true,
 		Tables: []Table{
 			{Name: "Public.Users", Schema: "public", Relation: "users", Marker: "removed_at", Mode: "enforce", Live: "auto", Truncate: "bury", Line: 8},
-			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Mode: "observe", Marker: "deletedAt", Live: "infinity", Created: "made", Hold: "legal_hold", MaxRows: 500, DeletedBy: "deleted_by", DeletionID: "deletionId",
+			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Mode: "observe", Marker: "deletedAt", Live: "infinity", Created: "made", Hold: "legal_hold", MaxRows: 500, Unindexed: true, DeletedBy: "deleted_by", DeletionID: "deletionId",
 				Retention: 30 * 24 * time.Hour, Truncate: "deny", Line: 9, relationQuoted: true},
-			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Mode: "enforce", Live: "auto", Truncate: "allow", Line: 20},
+			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Mode: "enforce", Live: "auto", Truncate: "allow", Line: 21},
 		},
 		Roles:  Roles{See: []string{"support", "Help Desk"}, Restore: []string{"support"}, Purge: []string{"dba"}},
 		Purge:  Purge{Schedule: "*/5 * * * 1-5", Login: &purger, Batch: 500, StatementTimeout: time.Minute},

@@ -36,11 +36,23 @@ LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] W
 
 // tombstones makes the index by which a table's tombstones are found: those of one deletion, and the oldest.
 //
-// Without it history, restore and purge read the whole table.
+// Without it history, restore and purge read the whole table. With it a row is never marked in its place (HOT), since an index has the marker: each
+// of the table's indexes gets an entry more.
 func (t *Table) tombstones() Step {
 	p := t.Protected
 	name := named(t.Relation, "tombstones")
-	done := slices.ContainsFunc(t.covering, func(c covering) bool { return c.name == name && c.valid })
+	there := slices.ContainsFunc(t.covering, func(c covering) bool { return c.name == name })
+	if p.Unindexed {
+		concurrently := "CONCURRENTLY "
+		if t.Kind == 'p' {
+			concurrently = ""
+		}
+		return Step{
+			Object: "table " + t.Name.String(), Why: "The policy has index: false, for deletions that cost less.", Done: !there, Alone: t.Kind != 'p',
+			SQL: []string{fmt.Sprintf("DROP INDEX %sIF EXISTS %s.%s", concurrently, ident(t.Schema), ident(name))},
+		}
+	}
+	done := there && slices.ContainsFunc(t.covering, func(c covering) bool { return c.name == name && c.valid })
 	return t.index(name, fmt.Sprintf("%s (%s) WHERE %s", full(t.Name), ident(p.Marker), dead(p, "")), done,
 		"Without it, to list what one deletion took and to purge what is old reads the whole table.")
 }

@@ -98,24 +98,29 @@ func twins(t testing.TB, name, schema string) (hard, soft *twin) {
 			t.Fatal(err)
 		}
 	}
-	p := policyOf(t, "tables: [{name: \"*.*\"}]\n")
-	d, err := Read(within(t), soft.Conn, p)
+	soft.prepare(t, "tables: [{name: \"*.*\"}]\n")
+	return hard, soft
+}
+
+// prepare has the database keep what is deleted.
+func (x *twin) prepare(t testing.TB, config string) {
+	t.Helper()
+	p := policyOf(t, config)
+	d, err := Read(within(t), x.Conn, p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range Prepare(d) {
 		for _, sql := range step.SQL {
-			if _, err := soft.Exec(within(t), sql); err != nil {
+			if _, err := x.Exec(within(t), sql); err != nil {
 				t.Fatalf("%v:\n%s", err, sql)
 			}
 		}
 	}
-	d, err = Read(within(t), soft.Conn, p)
-	if err != nil {
+	if d, err = Read(within(t), x.Conn, p); err != nil {
 		t.Fatal(err)
 	}
-	soft.set = d.Set
-	return hard, soft
+	x.set = d.Set
 }
 
 // database reads the twin anew.
