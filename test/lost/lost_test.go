@@ -58,24 +58,24 @@ func TestAudit(t *testing.T) {
 	}()
 	for _, c := range []struct{ about, sql, want string }{
 		{"nothing", "SELECT", ""},
-		{"a live row goes", "SET tombstone.delete = purge; DELETE FROM bills WHERE id = 1", "it was no purge that took it"},
-		{"a purge takes a live row", "SET application_name = 'purge-1'; SET tombstone.delete = purge; DELETE FROM bills WHERE id = 1", "it was live"},
-		{"a purge takes a young row", "UPDATE bills SET deleted_at = now() WHERE id = 1; SET application_name = 'purge-1'; SET tombstone.delete = purge; DELETE FROM bills WHERE id = 1", "s before; last event"},
-		{"a purge takes a held row", "UPDATE bills SET held = true, deleted_at = now() - interval '1 day' WHERE id = 1; SET application_name = 'purge-1'; SET tombstone.delete = purge; DELETE FROM bills WHERE id = 1", "it was held"},
-		{"no receipt", "SET application_name = 'purge-1'; SET tombstone.delete = purge; DELETE FROM bills WHERE id = 1", "the receipts say 0"},
+		{"a live row goes", "SET tombstone.delete = purge; DELETE FROM bills WHERE id = 4711", "it was no purge that took it"},
+		{"a purge takes a live row", "SET application_name = 'purge-1'; SET tombstone.delete = purge; DELETE FROM bills WHERE id = 4711", "it was live"},
+		{"a purge takes a young row", "UPDATE bills SET deleted_at = now() WHERE id = 4711; SET application_name = 'purge-1'; SET tombstone.delete = purge; DELETE FROM bills WHERE id = 4711", "s before; last event"},
+		{"a purge takes a held row", "UPDATE bills SET held = true, deleted_at = now() - interval '1 day' WHERE id = 4711; SET application_name = 'purge-1'; SET tombstone.delete = purge; DELETE FROM bills WHERE id = 4711", "it was held"},
+		{"no receipt", "SET application_name = 'purge-1'; SET tombstone.delete = purge; DELETE FROM bills WHERE id = 4711", "the receipts say 0"},
 		{"triggers are off", "SET session_replication_role = replica; DELETE FROM users WHERE id = (SELECT min(id) FROM users)", "it was no purge that took it"},
 		{"an unprotected row goes with its parent, and is not kept", "SET session_replication_role = replica; DELETE FROM loose", "without a copy"},
-		{"a column changes", "UPDATE bills SET amount = 77 WHERE id = 1", "amount was written as"},
-		{"a row is there twice", "INSERT INTO tombstone.archive (relation, row) SELECT 'bills'::regclass, tombstone.whole(x.*) FROM bills x WHERE id = 1", "is there 2 times"},
-		{"a tombstone of no deletion", "UPDATE bills SET deleted_at = now() WHERE id = 1; DELETE FROM tombstone.deletions", "took it; found in its table"},
+		{"a column changes", "UPDATE bills SET amount = 77 WHERE id = 4711", "amount was written as"},
+		{"a row is there twice", "INSERT INTO tombstone.archive (relation, row) SELECT 'bills'::regclass, tombstone.whole(x.*) FROM bills x WHERE id = 4711", "is there 2 times"},
+		{"a tombstone of no deletion", "UPDATE bills SET deleted_at = now() WHERE id = 4711; DELETE FROM tombstone.deletions", "took it; found in its table"},
 		{"recorded twice", "INSERT INTO tombstone.deletions SELECT '7', now() + n, false, 'x', NULL, NULL, NULL, NULL, '{}' FROM (VALUES ('1 s'::interval), ('2 s')) v (n)", "recorded twice"},
-		{"a reference to a tombstone", "UPDATE bills SET user_id = (SELECT min(id) FROM users) WHERE id = 1; SET session_replication_role = replica; UPDATE users SET deleted_at = now()", "a live row of bills refers to no live row of users"},
+		{"a reference to a tombstone", "UPDATE bills SET user_id = (SELECT min(id) FROM users) WHERE id = 4711; SET session_replication_role = replica; UPDATE users SET deleted_at = now()", "a live row of bills refers to no live row of users"},
 		{"a key twice", "ALTER TABLE tree DROP CONSTRAINT tree_parent_fkey, DROP CONSTRAINT tree_pkey; INSERT INTO tree (id, uid, tok) SELECT id, uid + 1000000, 'new' FROM tree", "have the same id"},
 		{"an undo has not ended", "INSERT INTO tombstone.undoing VALUES ('7')", "undoing is not empty"},
 	} {
 		t.Run(strings.ReplaceAll(c.about, " ", "_"), func(t *testing.T) {
 			r.book, r.tally = newBook(), newTally()
-			sql := "BEGIN; INSERT INTO bills (id, uid, tok) VALUES (1, 999999, 'mine') ON CONFLICT (id) DO UPDATE SET held = false; "
+			sql := "BEGIN; INSERT INTO bills (id, uid, tok) VALUES (4711, 999999, 'mine'); "
 			if _, err := r.db.PgConn().Exec(ctx, sql+c.sql+"; SET session_replication_role = origin").ReadAll(); err != nil {
 				t.Fatal(err)
 			}
