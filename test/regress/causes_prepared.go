@@ -31,7 +31,7 @@ var preparedCauses = []*Cause{
 	{
 		Line: "with the database's half: the type of a column that its triggers name cannot be changed while they are there",
 		SQL:  `^alter table\b.*\btype\b`,
-		Soft: `cannot alter type of a column used in a trigger definition\nDETAIL:  trigger "?tombstone`,
+		Soft: `cannot alter type of a column used in a trigger definition\nDETAIL:  trigger "?(First_)?tombstone`,
 	},
 	{
 		Line: "with the database's half: a foreign key cannot refer to a unique key that holds live rows only by now",
@@ -41,7 +41,7 @@ var preparedCauses = []*Cause{
 	{
 		Line: "with the database's half: a table that has it cannot be attached as a partition, since the partitioned table's triggers have the same names",
 		SQL:  `^alter table\b.*\battach partition\b`,
-		Soft: `ERROR:  trigger "tombstone[^"]*" for relation "[^"]*" already exists`,
+		Soft: `ERROR:  trigger "(First_)?tombstone[^"]*" for relation "[^"]*" already exists`,
 	},
 	{
 		Line: rowsOfDDL,
@@ -56,7 +56,7 @@ var raisedIn = regexp.MustCompile(`(?m)^CONTEXT:  PL/pgSQL function tombstone\..
 // withoutContext is an answer without where in our triggers an error was raised.
 func withoutContext(output string) string { return raisedIn.ReplaceAllString(output, "") }
 
-var shownHalf = regexp.MustCompile(`^ +"?tombstone|^ +"\w+_tombstones"|deleted_at IS NOT NULL$|^(Indexes|Triggers):$|^Number of `)
+var shownHalf = regexp.MustCompile(`^ +"?(First_)?tombstone|^ +"\w+_tombstones"|deleted_at IS NOT NULL$|^(Indexes|Triggers):$|^Number of `)
 
 // withoutHalf is what psql shows of a table without triggers and indexes of ours, among them the plain indexes that others has not.
 func withoutHalf(output, others string) string {
