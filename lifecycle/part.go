@@ -109,13 +109,21 @@ END IF;
 	}
 	now := fmt.Sprintf("PERFORM tombstone.deletion(%s);\nd.id := pg_catalog.pg_current_xact_id();\nd.at := pg_catalog.now();\n%s", tables, d.cuts(t))
 	if p := t.Protected; p != nil {
-		fmt.Fprintf(&body, "IF %s THEN\n%sELSE\n\td := tombstone.deletion_of(%s, %s, %s);\nEND IF;\n", live(p, "OLD."), indent(now),
-			regclass(t), strings.Replace(instant(p), "NEW.", "OLD.", 1), t.texts("OLD.", d.identity(t)))
+		key := t.texts("OLD.", d.identity(t))
+		fmt.Fprintf(&body, `IF %[1]s THEN
+%[2]sELSE
+	d := tombstone.deletion_of(%[3]s, %[4]s, %[5]s);
+	DELETE FROM tombstone.keyed k WHERE k.relation OPERATOR(pg_catalog.=) %[3]s AND k.key OPERATOR(pg_catalog.=) %[5]s; -- another row may have the key
+END IF;
+`, live(p, "OLD."), indent(now), regclass(t), strings.Replace(instant(p), "NEW.", "OLD.", 1), key)
 	} else {
 		body.WriteString(now)
 	}
 	fmt.Fprintf(&body, `INSERT INTO tombstone.archive (deletion, at, relation, row)
 SELECT d.id, d.at, %s, tombstone.whole(x.*) FROM %s x WHERE x.tableoid OPERATOR(pg_catalog.=) OLD.tableoid AND x.ctid OPERATOR(pg_catalog.=) OLD.ctid;
+IF NOT FOUND THEN
+	RAISE serialization_failure USING MESSAGE = pg_catalog.format('a row of "%%s" that is deleted could not be kept', TG_TABLE_NAME);
+END IF;
 `, regclass(t), t.only())
 	for _, k := range d.Keys {
 		if k.Parent == t && k.OnDelete != 'c' && k.Child.Protected != nil {
