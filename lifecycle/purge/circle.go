@@ -194,13 +194,7 @@ func (g *graph) which(ctx context.Context, q querier, l *leaf, alias string, tid
 	if err != nil {
 		return nil, err
 	}
-	var found []place
-	var tid pgtype.TID
-	_, err = pgx.ForEachRow(rows, []any{&tid}, func() error {
-		found = append(found, place{l.oid, tid})
-		return nil
-	})
-	return found, err
+	return l.places(rows)
 }
 
 // closed takes a set of rows if nothing else refers to any of them.

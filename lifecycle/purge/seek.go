@@ -138,9 +138,14 @@ func (p *purger) places(ctx context.Context, l *leaf, sql string) ([]place, erro
 	if err != nil {
 		return nil, err
 	}
+	return l.places(rows)
+}
+
+// places reads where rows of the leaf are.
+func (l *leaf) places(rows pgx.Rows) ([]place, error) {
 	var found []place
 	var tid pgtype.TID
-	_, err = pgx.ForEachRow(rows, []any{&tid}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&tid}, func() error {
 		found = append(found, place{l.oid, tid})
 		return nil
 	})
