@@ -140,6 +140,13 @@ BEGIN
 	IF TG_OP = 'TRUNCATE' THEN
 		RETURN NULL;
 	END IF;
+	-- Rows that move to the archive are deleted by a statement; what is deleted because of them, by a foreign key or a trigger, would be lost.
+	IF coalesce(current_setting('tombstone.evicting', true), '') <> '' AND pg_trigger_depth() > current_setting('tombstone.evicting')::int + 1 THEN
+		RAISE serialization_failure USING
+			MESSAGE = format('a row of table "%s" would be lost with a deleted row that moves to the archive', TG_TABLE_NAME),
+			HINT = 'Try again. If it comes again, a trigger deletes rows when others are deleted.',
+			SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+	END IF;
 	RETURN OLD;
 END
 $$;
@@ -183,7 +190,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	ORDER BY d.at DESC LIMIT 1
 $$;
 
--- closure lists a row and the tombstones that refer to it, and to those, and so on, and tells whether a live row refers to one of them.
+-- closure locks a row and the tombstones that refer to it, and to those, and so on, lists them as they are then, and tells whether a live row
+-- refers to one of them. A row that is not there any more is listed and has none.
 CREATE OR REPLACE FUNCTION tombstone.closure(leaf regclass, place tid, OUT leaves regclass[], OUT places tid[], OUT held boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -192,6 +200,7 @@ DECLARE
 	found_place tid;
 	i int := 1;
 BEGIN
+	EXECUTE format('SELECT FROM ONLY %s x WHERE x.ctid = $1 FOR UPDATE', leaf) USING place;
 	leaves := ARRAY[leaf];
 	places := ARRAY[place];
 	held := false;
@@ -212,7 +221,7 @@ BEGIN
 					fk.child, fk.parent, fk.matches, coalesce(fk.dead, 'false')) INTO held USING leaves[i]::oid, places[i];
 			END IF;
 			CONTINUE WHEN fk.dead IS NULL;
-			FOR found_leaf, found_place IN EXECUTE format('SELECT x.tableoid, x.ctid FROM %s x, %s p WHERE p.tableoid = $1 AND p.ctid = $2 AND %s AND %s',
+			FOR found_leaf, found_place IN EXECUTE format('SELECT x.tableoid, x.ctid FROM %s x, %s p WHERE p.tableoid = $1 AND p.ctid = $2 AND %s AND %s FOR UPDATE OF x',
 				fk.child, fk.parent, fk.matches, fk.dead) USING leaves[i]::oid, places[i]
 			LOOP
 				IF NOT EXISTS (SELECT FROM unnest(leaves, places) AS u (l, p) WHERE u.l = found_leaf AND u.p = found_place) THEN
@@ -240,6 +249,7 @@ DECLARE
 	command text;
 	before text := current_setting('tombstone.delete', true);
 	parting text := current_setting('tombstone.parting', true);
+	moving text := current_setting('tombstone.evicting', true);
 	role text := current_setting('session_replication_role');
 BEGIN
 	SELECT c.* INTO leaves, places, held FROM tombstone.closure(leaf, place) c;
@@ -272,8 +282,10 @@ BEGIN
 				HINT = 'Delete and insert in statements of their own, or run tombstone prepare as a superuser.';
 		END;
 	END IF;
+	PERFORM set_config('tombstone.evicting', pg_trigger_depth()::text, true); -- what goes because of these, and is not one of them, is not kept
 	PERFORM set_config('search_path', path, true); -- until the end of this function
 	EXECUTE command USING leaves, places;
+	PERFORM pg_catalog.set_config('tombstone.evicting', COALESCE(moving, ''), true);
 	IF held THEN
 		PERFORM pg_catalog.set_config('session_replication_role', role, true);
 	END IF;
@@ -294,13 +306,13 @@ DECLARE
 	schema text;
 	child text;
 BEGIN
-	SELECT c.* INTO leaves, places, held FROM tombstone.closure(leaf, place) c;
-	IF held THEN
-		RETURN; -- by a row that is seen: that is for the key of that row to judge
-	END IF;
-	SELECT 'WITH ' || string_agg(format('g%s AS (DELETE FROM ONLY %s x WHERE x.ctid = ANY (ARRAY(SELECT u.p FROM unnest($1, $2) AS u (l, p) WHERE u.l = %L::regclass)))',
-		l::oid, l, l), ', ') || ' SELECT' INTO command FROM (SELECT DISTINCT l FROM unnest(leaves) AS l) AS u;
 	BEGIN
+		SELECT c.* INTO leaves, places, held FROM tombstone.closure(leaf, place) c;
+		IF held THEN
+			RETURN; -- by a row that is seen: that is for the key of that row to judge
+		END IF;
+		SELECT 'WITH ' || string_agg(format('g%s AS (DELETE FROM ONLY %s x WHERE x.ctid = ANY (ARRAY(SELECT u.p FROM unnest($1, $2) AS u (l, p) WHERE u.l = %L::regclass)))',
+			l::oid, l, l), ', ') || ' SELECT' INTO command FROM (SELECT DISTINCT l FROM unnest(leaves) AS l) AS u;
 		PERFORM set_config('tombstone.delete', 'purge', true);
 		PERFORM set_config('search_path', path, true);
 		EXECUTE command USING leaves, places;

@@ -28,6 +28,7 @@ func (r *round) audit(ctx context.Context) (wrong []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var missing []int64
 	for uid, l := range r.book.lives {
 		places := found[uid]
 		switch {
@@ -42,10 +43,18 @@ func (r *round) audit(ctx context.Context) (wrong []string, err error) {
 		case !l.gone:
 			if why := r.lost(l); why != "" {
 				bad("row %d of %s (%s) is gone: %s; last event: %s", uid, l.relation, l.written["tok"], why, l.lastEvent)
+				missing = append(missing, uid)
 			}
 			l.gone = true
 			r.book.purged[l.relation]++
 		}
+	}
+	for _, uid := range missing {
+		story, err := r.story(ctx, uid)
+		if err != nil {
+			return nil, err
+		}
+		bad("row %d:%s", uid, story)
 	}
 	for xid := range r.book.deleting {
 		if n := r.book.recorded[xid]; n != 1 {
@@ -63,6 +72,25 @@ func (r *round) audit(ctx context.Context) (wrong []string, err error) {
 		return nil, err
 	}
 	return wrong, r.receipts(ctx, bad)
+}
+
+// story is all that the log has of a row and of the transaction that took it, in order.
+func (r *round) story(ctx context.Context, uid int64) (text string, err error) {
+	rows, err := r.db.Query(ctx, `SELECT concat_ws(' ', n, xid, app, op, relation, uid, tok, deletion, to_char(at, 'HH24:MI:SS.US'), row - '{raw,doc,span,seen,ratio,words,amount}'::text[])
+FROM lost.log WHERE uid = $1 OR xid = (SELECT xid FROM lost.log WHERE uid = $1 ORDER BY n DESC LIMIT 1) ORDER BY n`, uid)
+	if err != nil {
+		return "", err
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return "", err
+	}
+	for _, t := range r.all {
+		if t.name == r.book.lives[uid].last.app {
+			text += "\n    " + t.verdict.String() + t.script()
+		}
+	}
+	return text + "\n    " + strings.Join(lines, "\n    "), nil
 }
 
 // lost says why a row should not be gone, "" if it may be.

@@ -46,6 +46,6 @@
 //
 // # Debugging
 //
-// A difference names the row, its statement and who touched it last. Chance is not repeatable here, since processes race; the log of a round is, until its
-// database is dropped.
+// A difference names the row, its statement and who touched it last; for one that is gone, also all that the log has of it and of the transaction that
+// took it. Chance is not repeatable here, since processes race.
 package main

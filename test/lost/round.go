@@ -21,6 +21,7 @@ type round struct {
 	operators []*operator
 
 	book       *book
+	all        []*transaction  // that ever ended
 	destroyers map[string]bool // transactions that really delete, by name
 }
 
@@ -155,6 +156,7 @@ func (r *round) told() (list []*transaction) {
 		o.told = nil
 	}
 	for _, t := range list {
+		r.all = append(r.all, t)
 		if t.destroys {
 			r.destroyers[t.name] = true
 		}
