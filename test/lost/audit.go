@@ -86,7 +86,7 @@ FROM lost.log WHERE uid = $1 OR xid = (SELECT xid FROM lost.log WHERE uid = $1 O
 		return "", err
 	}
 	for _, t := range r.all {
-		if t.name == r.book.lives[uid].last.app {
+		if e := r.book.lives[uid].last; e != nil && t.name == e.app {
 			text += "\n    " + t.verdict.String() + t.script()
 		}
 	}
