@@ -105,9 +105,7 @@ func (d *decoder) tables(top mapping, marker string) []Table {
 		set(d, m, "retention", &t.Retention, parseRetention)
 		set(d, m, "hold", &t.Hold, parseHold)
 		set(d, m, "max_rows", &t.MaxRows, parseCount("rows", "200"))
-		indexed := true
-		set(d, m, "index", &indexed, parseBool)
-		t.Unindexed = !indexed
+		set(d, m, "index", &t.Indexed, parseBool)
 		set(d, m, "truncate", &t.Truncate, oneOf("bury", "deny", "allow"))
 		if first, again := firstLine[t.key()]; named && again {
 			node := m.fields["name"]

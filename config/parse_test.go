@@ -75,7 +75,7 @@ tables:
     created: Made
     hold: legal_hold
     max_rows: 500
-    index: false
+    index: true
     live: infinity
     deleted_by: Deleted_By
     deletion_id: '"deletionId"'
@@ -117,7 +117,7 @@ catalog:
 		PProf:    true,
 		Tables: []Table{
 			{Name: "Public.Users", Schema: "public", Relation: "users", Marker: "removed_at", Mode: "enforce", Live: "auto", Truncate: "bury", Line: 8},
-			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Mode: "observe", Marker: "deletedAt", Live: "infinity", Created: "made", Hold: "legal_hold", MaxRows: 500, Unindexed: true, DeletedBy: "deleted_by", DeletionID: "deletionId",
+			{Name: `Shop."Order Items"`, Schema: "shop", Relation: "Order Items", Mode: "observe", Marker: "deletedAt", Live: "infinity", Created: "made", Hold: "legal_hold", MaxRows: 500, Indexed: true, DeletedBy: "deleted_by", DeletionID: "deletionId",
 				Retention: 30 * 24 * time.Hour, Truncate: "deny", Line: 9, relationQuoted: true},
 			{Name: "*.audit_*", Schema: "*", Relation: "audit_*", Marker: "removed_at", Mode: "enforce", Live: "auto", Truncate: "allow", Line: 21},
 		},

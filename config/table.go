@@ -26,7 +26,7 @@ type Table struct {
 	Hold    string // an SQL condition on a row that exempts it from purge; "" for none
 	MaxRows int    // a DELETE or UPDATE of more rows than this is refused; 0, the default, is no limit
 
-	Unindexed bool // prepare makes no index of deleted rows: index: false
+	Indexed bool // prepare makes an index of deleted rows: index: true
 
 	Line int // where the entry starts in Config.File
 

@@ -22,10 +22,11 @@ type Database struct {
 
 	tables map[catalog.Name]*Table
 
-	house     string            // the comment on the schema tombstone, "" if there is none
-	installed map[string]string // the functions in it, name and arguments as DROP FUNCTION takes them, to their comments
-	triggers  []installed       // those that call them
-	rows      map[uint32]string // tombstone.tables: the table to what is said of it
+	publishing []string          // publications of all tables
+	house      string            // the comment on the schema tombstone, "" if there is none
+	installed  map[string]string // the functions in it, name and arguments as DROP FUNCTION takes them, to their comments
+	triggers   []installed       // those that call them
+	rows       map[uint32]string // tombstone.tables: the table to what is said of it
 }
 
 // installed is a trigger that is there.

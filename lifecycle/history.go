@@ -74,12 +74,22 @@ WHERE c.relkind IN ('r', 'p') AND ($1 IN (n.nspname || '.' || c.relname, pg_cata
 			return nil, err
 		}
 	}
+	// Deletions are counted together, which reads each table once. Whether one took rows of a table is known only then.
 	rows, err := conn.Query(ctx, `
+WITH found AS MATERIALIZED (
+	SELECT d.* FROM tombstone.deletions d
+	WHERE ($1::pg_catalog.oid = 0 OR $1::pg_catalog.oid = ANY (d.tables)) AND d.at >= $2 AND ($3 = '' OR $3 IN (d.role, to_jsonb(d) ->> 'login')) AND ($4 = '0' OR d.id = $4::xid8)
+	ORDER BY d.at DESC, d.id DESC LIMIT CASE WHEN $1::pg_catalog.oid = 0 THEN $5::pg_catalog.int8 END),
+counted AS MATERIALIZED (
+	SELECT c.id, c.at, n.nspname, r.relname, sum(c.count)::pg_catalog.int8 AS count, bool_or(c.relation = $1::pg_catalog.oid) AS asked
+	FROM tombstone.counts((SELECT array_agg(id) FROM found), (SELECT array_agg(at) FROM found)) c
+	JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace GROUP BY 1, 2, 3, 4),
+gathered AS (
+	SELECT c.id, c.at, bool_or(c.asked) AS asked, array_agg(ARRAY[c.nspname, c.relname]::text[] ORDER BY c.nspname || '.' || c.relname) AS names,
+		array_agg(c.count ORDER BY c.nspname || '.' || c.relname) AS counts FROM counted c GROUP BY 1, 2)
 SELECT d.id::text::numeric::bigint, d.at, d.role, COALESCE(to_jsonb(d) ->> 'login', ''), COALESCE(d.actor, ''), COALESCE(d.reason, ''), COALESCE(d.application_name, ''), COALESCE(d.client, ''),
-	ARRAY(SELECT ARRAY[n.nspname, r.relname]::text[] FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname),
-	ARRAY(SELECT c.count FROM tombstone.counts(d) c JOIN pg_catalog.pg_class r ON r.oid = c.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.count > 0 ORDER BY n.nspname || '.' || r.relname)
-FROM tombstone.deletions d
-WHERE ($1::pg_catalog.oid = 0 OR $1::pg_catalog.oid = ANY (d.tables) AND EXISTS (SELECT FROM tombstone.counts(d) c WHERE c.relation = $1::pg_catalog.oid AND c.count > 0)) AND d.at >= $2 AND ($3 = '' OR $3 IN (d.role, to_jsonb(d) ->> 'login')) AND ($4 = '0' OR d.id = $4::xid8)
+	COALESCE(g.names, '{}'), COALESCE(g.counts, '{}')
+FROM found d LEFT JOIN gathered g ON g.id = d.id AND g.at = d.at WHERE $1::pg_catalog.oid = 0 OR g.asked
 ORDER BY d.at DESC, d.id DESC LIMIT $5`, table, f.Since, f.Role, strconv.FormatUint(f.ID, 10), f.limit())
 	if err != nil {
 		return nil, err

@@ -36,19 +36,19 @@ LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] W
 
 // tombstones makes the index by which a table's tombstones are found: those of one deletion, and the oldest.
 //
-// Without it history, restore and purge read the whole table. With it a row is never marked in its place (HOT), since an index has the marker: each
-// of the table's indexes gets an entry more.
+// Without it history, undo and purge read the whole table, so who has a large one asks for it. With it a row is never marked in its place (HOT),
+// since an index has the marker: each of the table's indexes gets an entry more, and a deletion costs a third more.
 func (t *Table) tombstones() Step {
 	p := t.Protected
 	name := named(t.Relation, "tombstones")
 	there := slices.ContainsFunc(t.covering, func(c covering) bool { return c.name == name })
-	if p.Unindexed {
+	if !p.Indexed {
 		concurrently := "CONCURRENTLY "
 		if t.Kind == 'p' {
 			concurrently = ""
 		}
 		return Step{
-			Object: "table " + t.Name.String(), Why: "The policy has index: false, for deletions that cost less.", Done: !there, Alone: t.Kind != 'p',
+			Object: "table " + t.Name.String(), Why: "The policy does not have index: true: deletions cost less.", Done: !there, Alone: t.Kind != 'p',
 			SQL: []string{fmt.Sprintf("DROP INDEX %sIF EXISTS %s.%s", concurrently, ident(t.Schema), ident(name))},
 		}
 	}

@@ -1,7 +1,7 @@
 package lifecycle
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,18 +11,31 @@ import (
 
 const houseObject = "schema tombstone"
 
-//go:embed sql/house.sql
-var houseSQL string
+// What the house is made of.
+//
+//go:embed sql/house.sql sql/archive.sql sql/probe.sql sql/history.sql sql/purge.sql
+var sqlFiles embed.FS
 
-//go:embed sql/purge.sql
-var purgeSQL string
+var houseSQL = func() (text string) {
+	for _, name := range []string{"house", "archive", "probe", "history", "purge"} { // each needs those before it
+		part, err := sqlFiles.ReadFile("sql/" + name + ".sql")
+		if err != nil {
+			panic(err)
+		}
+		text += string(part) + "\n"
+	}
+	return text
+}()
 
 // Prepare writes what a database needs for the policy to be kept by the database itself.
 func Prepare(d *Database) Script {
-	houseSQL := houseSQL + purgeSQL
 	about := "What is known of deleted rows. Made by tombstone prepare" + print(houseSQL)
+	why := "Deletions are written down here, and what they took that is in no table any more."
+	if len(d.publishing) > 0 {
+		why += fmt.Sprintf(" Publication %s is of all tables: a subscriber stops until it has these, too (pg_dump --schema-only --schema=tombstone).", strings.Join(d.publishing, ", "))
+	}
 	s := Script{{
-		Object: houseObject, Why: "Deletions are written down here, and what they took that is in no table any more.",
+		Object: houseObject, Why: why,
 		SQL:  []string{strings.TrimSuffix(strings.TrimSpace(houseSQL), ";"), "COMMENT ON SCHEMA tombstone IS " + literal(about)},
 		Done: d.house == about && d.has("tombstone.guard()"),
 	}}

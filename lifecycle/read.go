@@ -180,10 +180,14 @@ ORDER BY f.oid`, r.oids())
 	return nil
 }
 
-// readHouse reads what is installed already.
+// readHouse reads what is installed already, and who would be sent it.
 func (r *reader) readHouse(ctx context.Context) error {
 	r.d.installed, r.d.rows = map[string]string{}, map[uint32]string{}
-	err := r.tx.QueryRow(ctx, "SELECT COALESCE((SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1), '')", house).Scan(&r.d.house)
+	err := r.tx.QueryRow(ctx, "SELECT ARRAY(SELECT pubname FROM pg_publication WHERE puballtables ORDER BY pubname)::text[]").Scan(&r.d.publishing)
+	if err != nil {
+		return err
+	}
+	err = r.tx.QueryRow(ctx, "SELECT COALESCE((SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1), '')", house).Scan(&r.d.house)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (p *Policy) rule(n catalog.Name) *config.Table {
 // parent's.
 func (p *Policy) childRule(parent *Table) *config.Table {
 	rule := &config.Table{
-		Marker: parent.Marker, Truncate: parent.Truncate, Created: parent.Created, Retention: parent.Retention, Hold: parent.Hold, MaxRows: parent.MaxRows, Unindexed: parent.Unindexed,
+		Marker: parent.Marker, Truncate: parent.Truncate, Created: parent.Created, Retention: parent.Retention, Hold: parent.Hold, MaxRows: parent.MaxRows, Indexed: parent.Indexed,
 	}
 	if parent.Observed {
 		rule.Mode = "observe"

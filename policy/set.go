@@ -62,7 +62,7 @@ type Table struct {
 	Retention time.Duration // how long a tombstone is kept, 0 for ever
 	Hold      string        // an SQL condition that exempts a row from purge, "" for none
 	MaxRows   int           // a statement that changes more rows is refused, 0 for no limit
-	Unindexed bool          // prepare makes no index of tombstones
+	Indexed   bool          // prepare makes an index of tombstones
 
 	// ReferencedBy lists the tables whose foreign keys point here.
 	ReferencedBy []catalog.Name
@@ -245,7 +245,7 @@ func newTable(n catalog.Name, rule *config.Table) *Table {
 	t := &Table{
 		Name: n, Marker: rule.Marker, MarkerType: "timestamp with time zone",
 		Ordinal: -1, Truncate: rule.Truncate,
-		Observed: rule.Mode == "observe", Created: rule.Created, Retention: rule.Retention, Hold: rule.Hold, MaxRows: rule.MaxRows, Unindexed: rule.Unindexed,
+		Observed: rule.Mode == "observe", Created: rule.Created, Retention: rule.Retention, Hold: rule.Hold, MaxRows: rule.MaxRows, Indexed: rule.Indexed,
 	}
 	if rule.Live == "infinity" {
 		t.Live.Value = Infinity

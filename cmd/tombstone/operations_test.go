@@ -49,14 +49,19 @@ func TestOperations(t *testing.T) {
 	listen := l.Addr().String()
 	_ = l.Close()
 
+	if _, err := server.Psql(ctx, "postgres", "CREATE DATABASE subscriber"); err != nil {
+		t.Fatal(err)
+	}
 	const mark = "-- block --"
 	script := "set -uo pipefail; set -m\n"
 	var want []string
 	for _, block := range regexp.MustCompile("(?s)```(\\w+)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		switch block[1] {
 		case "sql":
-			if _, err := server.Psql(ctx, "postgres", block[2]); err != nil {
-				t.Fatal(err)
+			for db, sql := range map[string]string{"postgres": block[2], "subscriber": regexp.MustCompile("(?m)^INSERT.*$").ReplaceAllString(block[2], "")} {
+				if _, err := server.Psql(ctx, db, sql); err != nil {
+					t.Fatal(err)
+				}
 			}
 		case "sh":
 			script += "echo '" + mark + "'\n" + block[2]
@@ -69,7 +74,7 @@ func TestOperations(t *testing.T) {
 	cmd.Dir = dir
 	direct := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", server.Port)
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+programs.Bin+":"+os.Getenv("PATH"), "DIRECT="+direct, "PROXY=postgres://postgres@"+listen+"/postgres",
-		"LISTEN="+listen, "UPSTREAM="+direct)
+		"SUBSCRIBER="+strings.TrimSuffix(direct, "postgres")+"subscriber", "LISTEN="+listen, "UPSTREAM="+direct)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = 5 * time.Second

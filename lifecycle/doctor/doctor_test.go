@@ -225,6 +225,8 @@ func TestTraps(t *testing.T) {
 
 	// What can only go wrong in a database that is prepared.
 	apply(t, conn,
+		"ALTER PUBLICATION keys ADD TABLE tombstone.deletions", // record-published
+		"ANALYZE vast", // it is not large: empty-deletion is asked for only where that is quick
 		"UPDATE users SET deleted_at = now() WHERE id = 9; UPDATE users SET deleted_at = NULL WHERE id = 9", // empty-deletion
 		"ALTER TABLE users DISABLE TRIGGER tombstone_guard",
 		"ALTER TABLE limited RENAME id TO number", // stale-trigger

@@ -19,12 +19,21 @@ func (p *patient) publications(ctx context.Context) error {
 	var sent []string
 	var where *string
 	told := map[string]bool{}
+	record := map[string]bool{}
 	err := p.each(ctx, `
 SELECT t.pubname, t.schemaname, t.tablename, b.puballtables, b.pubinsert, b.pubupdate, b.pubdelete, b.pubtruncate, `+columns+`, `+filter+`
 FROM pg_publication_tables t JOIN pg_publication b ON b.pubname = t.pubname ORDER BY 1, 2, 3`, nil,
 		[]any{&name, &schema, &relation, &all, &inserts, &updates, &deletes, &truncates, &sent, &where}, func() {
 			columns, filter := sent, where
 			sent, where = nil, nil
+			if schema == "tombstone" && !record[name] {
+				record[name] = true
+				p.find(Finding{
+					Severity: Info, Check: "record-published", Object: "publication " + name,
+					Why:    "It is of the tables of the schema tombstone, too: a subscriber that does not have these stops at the first deletion until it does.",
+					Advice: "Copy their structure to each subscriber: pg_dump --schema-only --schema=tombstone.",
+				})
+			}
 			table, _ := p.Set.Find(schema, relation)
 			if table == nil {
 				return

@@ -77,7 +77,7 @@ func TestNothingToFind(t *testing.T) {
 	prepare(t, conn, c)
 	r := examine(t, conn, c)
 	for _, f := range r.Findings {
-		if f.Severity > Info || !slices.Contains([]string{"published", "backup", "unmarked-tables", "function-purges"}, f.Check) {
+		if f.Severity > Info || !slices.Contains([]string{"published", "record-published", "backup", "unmarked-tables", "function-purges"}, f.Check) {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -129,9 +129,27 @@ ANALYZE small; ANALYZE large; ANALYZE flags; ANALYZE parts;`)
 	if got := counts["public.fresh"]; got.Tombstones != -1 {
 		t.Errorf("a large table without statistics: %+v", got)
 	}
+	unindexed := func() (list []string) {
+		for _, f := range examine(t, conn, c).Findings {
+			if f.Check == "unindexed" {
+				list = append(list, f.Object+": "+f.Why+" "+f.Advice)
+			}
+		}
+		return list
+	}
+	if got := unindexed(); got != nil {
+		t.Errorf("an index is wanted of %s", got)
+	}
+	apply(t, conn, "UPDATE pg_class SET relpages = 300000 WHERE relname = 'large'") // as if it were
+	if got := unindexed(); len(got) != 1 || !strings.HasPrefix(got[0], "table public.large: It has 2 GiB") || !strings.Contains(got[0], "index: true") {
+		t.Errorf("an index is wanted of %s", got)
+	}
 	apply(t, conn, "CREATE INDEX ON large (deleted_at) WHERE deleted_at IS NOT NULL")
 	if got := look()["public.large"]; got.scanned || !got.Oldest.Equal(first) {
 		t.Errorf("large, by an index: %+v", got)
+	}
+	if got := unindexed(); got != nil {
+		t.Errorf("there is an index, and one is wanted of %s", got)
 	}
 	behind := 0
 	for _, f := range examine(t, conn, c).Findings {

@@ -21,6 +21,7 @@ type Count struct {
 	How        string    // how it was found out, in words
 	exact      bool      // every row was counted
 	scanned    bool      // no index tells the oldest of a large table
+	pages      int64     // of 8 KiB as a rule
 }
 
 // Share is the part of the rows that are tombstones, 0 to 1.
@@ -33,6 +34,9 @@ func (c *Count) Share() float64 {
 
 // Tables of up to so many pages, 8 MiB, are counted; of larger ones statistics tell.
 const smallTable = 1024
+
+// A table of so many pages, 1 GiB, takes seconds to be read, and so do history, undo and each purge without an index of its tombstones.
+const hugeTable = 131072
 
 // manyTombstones is the share from which on an index of all rows is worth an index of live ones, and muchIndex its size in bytes.
 const (
@@ -89,6 +93,7 @@ func (p *patient) count(ctx context.Context, r *relation, c *Count) error {
 	var oldest *time.Time
 	from := "ONLY " + r.full() + " AS x"
 	moment := instant(r.Table)
+	c.pages += r.pages
 	if r.pages <= smallTable && r.rows <= smallTable*200 {
 		var size int64
 		if err := p.tx.QueryRow(ctx, "SELECT pg_relation_size($1::oid)", r.oid).Scan(&size); err != nil {
@@ -216,6 +221,13 @@ func (p *patient) tell(r *relation, c *Count) {
 		why += " (" + c.How + ")"
 	}
 	p.find(Finding{Severity: Info, Check: "tombstones", Object: r.object(), Why: why + "."})
+	if c.scanned && c.pages >= hugeTable && !r.Indexed {
+		p.find(Finding{
+			Severity: Info, Check: "unindexed", Object: r.object(),
+			Why:    fmt.Sprintf("It has %d GiB, and no index finds its tombstones: history, undo and each purge read all of it.", c.pages/hugeTable),
+			Advice: fmt.Sprintf("Set index: true for it in %s, and run tombstone prepare --apply. A deletion costs about a third more then.", p.config.File),
+		})
+	}
 }
 
 // retention looks for tombstones that are a day older than the policy lets them get, legal holds excepted.

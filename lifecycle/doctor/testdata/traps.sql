@@ -113,3 +113,9 @@ CREATE TABLE sent (id int PRIMARY KEY, deleted_at timestamptz);
 CREATE PUBLICATION deletes FOR TABLE published WITH (publish = 'insert, delete');
 CREATE PUBLICATION columns FOR TABLE narrow (id, name); -- since 15
 CREATE PUBLICATION keys FOR TABLE keyless, sent;
+
+-- unindexed
+CREATE TABLE vast (id int PRIMARY KEY, deleted_at timestamptz);
+INSERT INTO vast SELECT i, CASE WHEN i % 10 = 0 THEN timestamptz '2026-01-01 00:00:00+00' + i * interval '1 minute' END FROM generate_series(1, 1000) i;
+ANALYZE vast;
+UPDATE pg_class SET relpages = 400000, reltuples = 1e8 WHERE relname = 'vast'; -- as if it were
