@@ -50,8 +50,9 @@ END $$`); err != nil {
 		}
 		moved, revived := make(chan string, 1), make(chan string, 1)
 		go func() {
-			moved <- mover.do(t, "BEGIN ISOLATION LEVEL "+level+"; INSERT INTO orders VALUES (1); COMMIT")
+			said := mover.do(t, "BEGIN ISOLATION LEVEL "+level+"; INSERT INTO orders VALUES (1); COMMIT")
 			mover.do(t, "ROLLBACK")
+			moved <- said
 		}()
 		if said, waits := settled(mover.PgConn().PID(), moved); !waits {
 			t.Fatalf("%s: it does not wait: %s", level, said)

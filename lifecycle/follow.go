@@ -41,13 +41,14 @@ func (d *Database) follow(t *Table) []*function {
 	if nests {
 		body.WriteString("said := pg_catalog.set_config('tombstone.following', COALESCE(above, ''), true);\n")
 	}
-	after := trigger{followed(t), t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), "", false}
+	after := trigger{followed(t), t, "AFTER UPDATE OF " + ident(t.Protected.Marker), dead(t.Protected, "NEW."), "", false}
+	f.body = unless(live(t.Protected, "OLD."), f.result)
 	if !flushed {
-		f.body = body.String() + "IF " + aboveReadCommitted + " THEN\n" + indent(probe("NULL")) + "END IF;\n"
+		f.body += body.String() + "IF " + aboveReadCommitted + " THEN\n" + indent(probe("NULL")) + "END IF;\n"
 		f.triggers = []trigger{after}
 		return []*function{f}
 	}
-	f.body = fmt.Sprintf(`IF pg_catalog.current_setting('tombstone.followed', true) IS DISTINCT FROM 'yes' THEN
+	f.body += fmt.Sprintf(`IF pg_catalog.current_setting('tombstone.followed', true) IS DISTINCT FROM 'yes' THEN
 	said := pg_catalog.set_config('tombstone.followed', 'yes', true);
 	SET CONSTRAINTS %s DEFERRED; -- what this starts is of the next level
 END IF;
@@ -58,7 +59,7 @@ END IF;
 	}
 	f.triggers = []trigger{after}
 	seen := after
-	seen.name, seen.condition, seen.deferrable = "tombstone_probe", after.condition+" AND "+aboveReadCommitted, initiallyDeferred
+	seen.name, seen.condition, seen.deferrable = "tombstone_probe", burying(t)+" AND "+aboveReadCommitted, initiallyDeferred
 	return []*function{f, d.flush(t, group),
 		{
 			name: dotted(t.Schema, t.Relation, "probe"), result: "NULL", body: probe("NULL"), triggers: []trigger{seen},

@@ -17,6 +17,7 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 	relation := literal(full(t.Name)) + "::pg_catalog.regclass"
 	key := t.texts("NEW.", identity(t))
 	var body strings.Builder
+	body.WriteString(unless(live(p, "NEW."), f.result))
 	body.WriteString("IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN\n\tRETURN NULL; -- whoever restores does the rest too\nEND IF;\n")
 	fmt.Fprintf(&body, "d := tombstone.deletion_of(%s, %s, %s);\n", relation, strings.Replace(instant(p), "NEW.", "OLD.", 1), key)
 	body.WriteString("IF d.id IS NULL THEN\n\tRETURN NULL; -- from before there was a record\nEND IF;\n")
@@ -56,7 +57,7 @@ WHERE NOT m.replaced AND m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(p
 		}
 	}
 	f.body = body.String()
-	f.triggers = []trigger{{"tombstone_revive", t, "AFTER UPDATE OF " + ident(p.Marker), dead(p, "OLD.") + " AND " + live(p, "NEW."), "", false}}
+	f.triggers = []trigger{{"tombstone_revive", t, "AFTER UPDATE OF " + ident(p.Marker), dead(p, "OLD."), "", false}}
 	return f
 }
 

@@ -11,6 +11,9 @@ import (
 // anotherConstraint is not forgiven untested: see genuine.
 const anotherConstraint = "of several constraints that a statement breaks, another is told"
 
+// anotherOrder is not either: see anyOrder.
+const anotherOrder = "which row of a MERGE or a join comes first is open, and what it refers to or has the key of may be gone by then"
+
 // forgive is the only place that forgives a difference of answers, each with its reason; "" is not forgiven.
 func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	h, s := hard.Error, soft.Error
@@ -19,13 +22,13 @@ func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 		return "TRUNCATE does not mind pending trigger events where it buries"
 	}
 	if strings.HasPrefix(step.SQL(), "MERGE") && (h != nil && h.Code == "23505" && s == nil || s != nil && s.Code == "23505" && h == nil) {
-		return "which row of a MERGE comes first is open, and whether a key is free depends on it"
+		return anotherOrder
 	}
 	if strings.Contains(step.SQL(), "THEN DELETE") && strings.Contains(step.SQL(), "THEN INSERT") && (h == nil) != (s == nil) && (h == nil || h.Code == "23503") && (s == nil || s.Code == "23503") {
-		return "which row of a MERGE comes first is open, and whether a new row refers to one that is gone depends on it"
+		return anotherOrder
 	}
 	if step.Kind == "delete using" && (h == nil) != (s == nil) && (h == nil || h.Code == "23503") && (s == nil || s.Code == "23503") {
-		return "which row of a join comes first is open, and whether one that RESTRICT holds is gone by then depends on it"
+		return anotherOrder
 	}
 	if h == nil && s != nil && (s.Code == "23502" || s.Code == "23503") && g.oneByOne(s.TableName) {
 		return "rows of a table that is not protected are taken along with one deleted row at a time"
