@@ -41,6 +41,10 @@ func (r *restorer) bringBack(ctx context.Context) error {
 	if err := r.exec(ctx, "DELETE FROM tombstone.keyed k USING pg_temp.restoring r WHERE k.relation = r.relation AND k.key = r.key"); err != nil {
 		return err
 	}
+	// All are back; what is mended now may refer to a deleted row by another key, and is refused then.
+	if err := r.exec(ctx, "UPDATE tombstone.undoing SET back = true WHERE by = pg_catalog.pg_current_xact_id()"); err != nil {
+		return err
+	}
 	for _, k := range r.Keys {
 		if k.OnDelete == 'n' || k.OnDelete == 'd' {
 			if err := r.mend(ctx, k); err != nil {

@@ -67,7 +67,7 @@ END IF;
 IF NOT EXISTS (SELECT FROM %[1]s p WHERE %[2]s) THEN
 	RETURN NULL; -- there is none: that the server's own key says, now or when it is due
 END IF;
-IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) THEN
+IF EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id() AND NOT u.back) THEN
 	RETURN NULL; -- the row that it refers to is still to be restored
 END IF;
 RAISE foreign_key_violation USING

@@ -64,7 +64,7 @@ func (k *ForeignKey) cleared() *function {
 		about: fmt.Sprintf("After a row of %s is written: a deleted row of %s that it refers to moves to the archive (%s).", k.Child.Name, k.Parent.Name, k.Name),
 		body: fmt.Sprintf(`SELECT p.tableoid, p.ctid INTO leaf, place FROM %[1]s p WHERE %[2]s AND %[3]s FOR UPDATE;
 IF FOUND AND EXISTS (SELECT FROM %[4]s x WHERE x.tableoid OPERATOR(pg_catalog.=) NEW.tableoid AND x.ctid OPERATOR(pg_catalog.=) NEW.ctid)
-	AND NOT EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id())
+	AND NOT EXISTS (SELECT FROM tombstone.undoing u WHERE u.by OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id() AND NOT u.back)
 THEN
 	PERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));
 END IF;

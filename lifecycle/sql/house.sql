@@ -194,5 +194,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	ORDER BY d.at DESC LIMIT 1
 $$;
 
--- The transactions that undo a deletion: until their end a restored row may refer to one that is still to be restored.
+-- The transactions that undo a deletion: a restored row may refer to one that is still to be restored, until all are back.
 CREATE TABLE IF NOT EXISTS tombstone.undoing (by xid8 PRIMARY KEY);
+ALTER TABLE tombstone.undoing ADD COLUMN IF NOT EXISTS back boolean NOT NULL DEFAULT false;
