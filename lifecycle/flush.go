@@ -14,17 +14,26 @@ func (d *Database) flush(t *Table, group []*Table) *function {
 		t.Kind != 'p', // a statement that names a partition has no statement trigger of the whole
 	}
 	var body strings.Builder
+	named := func(name string) func(*Table) string { return func(*Table) string { return name } }
+	held := slices.DeleteFunc(slices.Clone(group), func(t *Table) bool { return d.hold(t) == nil })
 	fmt.Fprintf(&body, `PERFORM pg_catalog.set_config('tombstone.following', 'yes', true);
 LOOP
 	PERFORM pg_catalog.set_config('tombstone.followed', '', true);
 	SET CONSTRAINTS %s IMMEDIATE;
 	EXIT WHEN pg_catalog.current_setting('tombstone.followed', true) OPERATOR(pg_catalog.=) '';
 END LOOP;
-`, constraints(d.levels(group), followed))
+`, d.level(group))
 	if late := slices.DeleteFunc(d.levels(group), func(t *Table) bool { return t.Kind != 'p' }); len(late) > 0 {
 		body.WriteString("SET CONSTRAINTS " + constraints(late, followed) + " DEFERRED;\n")
 	}
-	named := func(name string) func(*Table) string { return func(*Table) string { return name } }
+	if len(held) > 0 {
+		body.WriteString("SET CONSTRAINTS " + constraints(held, named(holding)) + " DEFERRED;\n")
+		for _, k := range d.Keys {
+			if slices.Contains(held, k.Parent) && !k.acts() {
+				fmt.Fprintf(&body, "PERFORM pg_catalog.set_config(%s, '', true);\n", literal(k.due()))
+			}
+		}
+	}
 	if strays := slices.DeleteFunc(d.levels(group), func(t *Table) bool { return d.stray(t) == nil }); len(strays) > 0 {
 		list := constraints(strays, named("tombstone_stray"))
 		fmt.Fprintf(&body, "SET CONSTRAINTS %[1]s IMMEDIATE;\nSET CONSTRAINTS %[1]s DEFERRED;\n", list)
@@ -44,6 +53,15 @@ PERFORM pg_catalog.set_config('tombstone.following', '', true);
 // levels lists the tables of a group whose keys are followed level by level: a deletion of the others starts nothing.
 func (d *Database) levels(group []*Table) []*Table {
 	return slices.DeleteFunc(slices.Clone(group), func(t *Table) bool { return !d.flushed(t) })
+}
+
+// level names what is done level by level.
+func (d *Database) level(group []*Table) string {
+	list := constraints(d.levels(group), followed)
+	if held := slices.DeleteFunc(slices.Clone(group), func(t *Table) bool { return d.hold(t) == nil }); len(held) > 0 {
+		list += ", " + constraints(held, func(*Table) string { return holding })
+	}
+	return list
 }
 
 // followed is the name of the trigger that follows the keys to a table. It comes before those that hold deferrable keys, which have the names of the

@@ -28,6 +28,9 @@ func (d *Database) follow(t *Table) []*function {
 	if nested || nests {
 		f.declare = "above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true); -- another row, whose key has taken this one along\nsaid pg_catalog.text;\n"
 	}
+	if slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && k.Child.Protected == nil }) {
+		f.declare += "parted pg_catalog.text := pg_catalog.current_setting('tombstone.parting', true); -- by a real deletion in the same statement\n"
+	}
 	if nests {
 		body.WriteString("said := pg_catalog.set_config('tombstone.following', 'yes', true);\n")
 	}
@@ -52,7 +55,7 @@ func (d *Database) follow(t *Table) []*function {
 	said := pg_catalog.set_config('tombstone.followed', 'yes', true);
 	SET CONSTRAINTS %s DEFERRED; -- what this starts is of the next level
 END IF;
-`, constraints(d.levels(group), followed)) + body.String()
+`, d.level(group)) + body.String()
 	after.deferrable = "DEFERRABLE INITIALLY IMMEDIATE"
 	if t.Kind == 'p' {
 		after.deferrable = initiallyDeferred
@@ -156,33 +159,4 @@ const aboveReadCommitted = "pg_catalog.current_setting('transaction_isolation') 
 // that nothing else above READ COMMITTED does. A deferrable key is named, since it would wait.
 func probe(deferrable string) string {
 	return "PERFORM tombstone.probe(NEW.tableoid::pg_catalog.regclass, NEW.ctid, " + deferrable + ", pg_catalog.current_setting('search_path'));\n"
-}
-
-// deferred is the check of a key that may be left to the end of the transaction. It has the key's own name, so that SET CONSTRAINTS
-// finds it, unless the table has another constraint of that name.
-func (k *ForeignKey) deferred() *function {
-	name := k.Name
-	if k.taken {
-		name = named("tombstone.restrict", k.Name)
-	}
-	where := k.matches("OLD.", "c.")
-	if k.Child.Protected != nil {
-		where += " AND " + live(k.Child.Protected, "c.")
-	}
-	return &function{
-		name: dotted(k.Child.Schema, k.Child.Relation, k.Name, "restrict"), result: "NULL",
-		body:     k.check(where) + "IF " + aboveReadCommitted + " THEN\n" + indent(probe(literal(ident(k.Child.Schema)+"."+ident(k.Name)))) + "END IF;\n",
-		about:    fmt.Sprintf("After a row of %s is deleted: no row of %s may refer to it (%s).", k.Parent.Name, k.Child.Name, k.Name),
-		triggers: []trigger{{name, k.referred(), "AFTER UPDATE OF " + ident(k.Parent.Protected.Marker), burying(k.Parent), k.deferrable(), false}},
-	}
-}
-
-func (k *ForeignKey) deferrable() string {
-	switch {
-	case k.Deferred:
-		return initiallyDeferred
-	case k.Deferrable:
-		return "DEFERRABLE INITIALLY IMMEDIATE"
-	}
-	return ""
 }

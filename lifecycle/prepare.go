@@ -97,7 +97,7 @@ func Prepare(d *Database) Script {
 			continue
 		}
 		if !k.acts() {
-			add(k.Parent, k.deferred())
+			add(k.Parent, d.deferred(k))
 		}
 		add(k.Child, k.present()...)
 		if k.Deferrable {
@@ -114,6 +114,9 @@ func (d *Database) functions(t *Table) []*function {
 		list = append(list, f)
 	}
 	list = append(list, d.follow(t)...)
+	if f := d.hold(t); f != nil {
+		list = append(list, f)
+	}
 	if f := d.stray(t); f != nil {
 		list = append(list, f)
 	}

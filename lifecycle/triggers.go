@@ -76,8 +76,13 @@ func print(text string) string {
 // setting is the session setting that says, until the end of the transaction, that rows of a group of tables which it deletes are noted: those
 // whose marker is its time.
 func setting(group []*Table) string {
-	sum := sha256.Sum256([]byte(relations(group)))
-	return "tombstone.noted_" + hex.EncodeToString(sum[:4])
+	return "tombstone.noted_" + hash(relations(group))
+}
+
+// hash is a part of a name that tells one thing from others.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:4])
 }
 
 // relations writes tables as an array.

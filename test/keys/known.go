@@ -27,17 +27,24 @@ func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	if strings.Contains(step.SQL(), "THEN DELETE") && strings.Contains(step.SQL(), "THEN INSERT") && (h == nil) != (s == nil) && (h == nil || h.Code == "23503") && (s == nil || s.Code == "23503") {
 		return anotherOrder
 	}
-	if step.Kind == "delete using" && (h == nil) != (s == nil) && (h == nil || h.Code == "23503") && (s == nil || s.Code == "23503") {
+	broken := func(e *pgconn.PgError) bool { return e != nil && (e.Code == "23502" || e.Code == "23503") }
+	if strings.Contains(step.SQL(), " USING ") && (h == nil && broken(s) || s == nil && broken(h)) {
 		return anotherOrder
-	}
-	if h == nil && s != nil && (s.Code == "23502" || s.Code == "23503") && g.oneByOne(s.TableName) {
-		return "rows of a table that is not protected are taken along with one deleted row at a time"
 	}
 	if deletes && s == nil && h != nil && hard.Status == 'E' && strings.HasPrefix(h.Message, "insert or update") && g.cutBeside(h.TableName, h.ConstraintName) {
 		return "the server looks again at references that have not changed, in a row that its transaction has inserted, when it cuts another"
 	}
-	if deletes && (h == nil || h.Code == "23503") && (s == nil || s.Code == "23503") && (h == nil || g.beyond(h.TableName)) && (s == nil || g.beyond(s.TableName)) {
+	if deletes && broken(s) && (g.oneByOne(s.TableName) || g.beyond(s.TableName)) || deletes && s == nil && broken(h) && (g.oneByOne(h.TableName) || g.beyond(h.TableName)) {
 		return "rows of a table that is not protected are taken along with one deleted row at a time"
+	}
+	if s == nil && broken(h) && step.reallyDeletes(g) {
+		return "who really deletes rows in the same statement has deleted rows that refer to them, however many cascades away, gone by then"
+	}
+	if deletes && h == nil && s.Code == "23503" && strings.HasPrefix(s.Message, "insert or update") && g.setBeside(s.ConstraintName) {
+		return "what SET DEFAULT refers to is looked at at once, and the row may be taken along because of another one"
+	}
+	if deletes && s == nil && h != nil && h.Code == "23503" && g.heldFirst(h.ConstraintName) {
+		return "a deferrable key is looked at when those that are not have acted, younger ones too"
 	}
 	if h == nil || s == nil || hard.Status != soft.Status {
 		return ""
@@ -105,8 +112,8 @@ func (g *Graph) oneByOne(name string) bool {
 	})
 }
 
-// beyond reports whether a table has keys that hold rows or cut them, and its rows are taken along because of a table that is not protected, which
-// itself is one that rows of a protected one take along.
+// beyond reports whether a key of a table leads to or from a table that rows of one that is not protected take along, which itself is one that rows
+// of a protected one take along.
 func (g *Graph) beyond(name string) bool {
 	reached := map[*Table]bool{}
 	for more := true; more; {
@@ -118,8 +125,34 @@ func (g *Graph) beyond(name string) bool {
 			}
 		}
 	}
+	return slices.ContainsFunc(g.Keys, func(k *Key) bool { return reached[k.Child] && (k.Child.named(name) || k.Parent.named(name)) })
+}
+
+// named reports whether a name is that of the table or of a partition of it.
+func (t *Table) named(name string) bool {
+	return name == t.Name || regexp.MustCompile(`^z?`+t.Name+`(x\d+)+$`).MatchString(name)
+}
+
+// reallyDeletes reports whether a step deletes rows of a table that is not protected and others, in one statement.
+func (s *Step) reallyDeletes(g *Graph) bool {
+	sql := s.SQL()
+	return strings.Count(sql, "DELETE FROM") > 1 && slices.ContainsFunc(g.Tables, func(t *Table) bool {
+		return t.Marker == nil && regexp.MustCompile(`DELETE FROM (ONLY )?`+t.Name+`\b`).MatchString(sql)
+	})
+}
+
+// heldFirst reports whether a key is a deferrable one that only holds rows, and is older than another of the same parent that acts.
+func (g *Graph) heldFirst(name string) bool {
+	i := slices.IndexFunc(g.Keys, func(k *Key) bool { return k.Name == name })
+	return i >= 0 && g.Keys[i].Deferrable != "" && (g.Keys[i].OnDelete == "" || g.Keys[i].OnDelete == "NO ACTION") && slices.ContainsFunc(g.Keys[i+1:], func(k *Key) bool {
+		return k.Parent == g.Keys[i].Parent && (k.OnDelete == "CASCADE" || strings.HasPrefix(k.OnDelete, "SET"))
+	})
+}
+
+// setBeside reports whether a key sets a default where another takes rows along.
+func (g *Graph) setBeside(name string) bool {
 	return slices.ContainsFunc(g.Keys, func(k *Key) bool {
-		return reached[k.Child] && k.OnDelete != "CASCADE" && (k.Child.Name == name || k.Parent.Name == name)
+		return k.Name == name && strings.HasPrefix(k.OnDelete, "SET DEFAULT") && slices.ContainsFunc(g.from(k.Child), func(other *Key) bool { return other.OnDelete == "CASCADE" })
 	})
 }
 
