@@ -40,8 +40,8 @@ func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	if s == nil && broken(h) && step.reallyDeletes(g) {
 		return "who really deletes rows in the same statement has deleted rows that refer to them, however many cascades away, gone by then"
 	}
-	if deletes && h == nil && s.Code == "23503" && strings.HasPrefix(s.Message, "insert or update") && g.setBeside(s.ConstraintName) {
-		return "what SET DEFAULT refers to is looked at at once, and the row may be taken along because of another one"
+	if deletes && (h == nil && s.Code == "23503" && strings.HasPrefix(s.Message, "insert or update") && g.setBeside(s.ConstraintName) || s == nil && h != nil && h.Code == "23503" && g.setBeside(h.ConstraintName)) {
+		return "what SET DEFAULT refers to is looked at at once, and not if another key has taken the row along"
 	}
 	if deletes && s == nil && h != nil && h.Code == "23503" && g.heldFirst(h.ConstraintName) {
 		return "a deferrable key is looked at when those that are not have acted, younger ones too"
