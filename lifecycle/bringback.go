@@ -38,7 +38,7 @@ func (r *restorer) bringBack(ctx context.Context) error {
 	if err := r.exec(ctx, "SELECT tombstone.unarchive(ARRAY(SELECT archived FROM pg_temp.restoring WHERE archived IS NOT NULL), pg_catalog.current_setting('search_path'))"); err != nil {
 		return err
 	}
-	if err := r.exec(ctx, "DELETE FROM tombstone.keyed k USING pg_temp.restoring r WHERE k.relation = r.relation AND k.key = r.key"); err != nil {
+	if err := r.forget(ctx); err != nil {
 		return err
 	}
 	// All are back; what is mended now may refer to a deleted row by another key, and is refused then.
@@ -63,6 +63,24 @@ func (r *restorer) bringBack(ctx context.Context) error {
 		}
 	}
 	return r.exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE")
+}
+
+// forget deletes what was noted of rows that are back.
+func (r *restorer) forget(ctx context.Context) error {
+	for _, t := range r.Protected() {
+		sql := "DELETE FROM tombstone.keyed k USING pg_temp.restoring r WHERE r.relation = " + regclass(t) + " AND k.relation = r.relation AND k.key = r.key"
+		if r.Database.key(t) == nil { // equal rows may still be deleted: a note goes for each row that is back, of the deletion that is undone or the newest
+			sql = fmt.Sprintf(`DELETE FROM tombstone.keyed k USING (
+	SELECT n.ctid, n.key, row_number() OVER (PARTITION BY n.key ORDER BY
+		EXISTS (SELECT FROM pg_temp.restoring r WHERE r.relation = %[1]s AND r.key = n.key AND r.deletion = n.deletion) DESC, n.at DESC) AS n
+	FROM tombstone.keyed n WHERE n.relation = %[1]s) n
+WHERE k.relation = %[1]s AND k.ctid = n.ctid AND n.n <= (SELECT count(*) FROM pg_temp.restoring r WHERE r.relation = %[1]s AND r.key = n.key)`, regclass(t))
+		}
+		if err := r.exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mend sets references again that the deletion of restored rows has cut, in rows that are as it left them.

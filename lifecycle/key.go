@@ -40,7 +40,7 @@ func (d *Database) key(t *Table) *Index {
 
 // Alike lists the protected tables in which rows may be alike, and whose markers do not tell which deletion took which of them.
 //
-// Of two deletions that took equal rows, history counts those of both for each, and undo brings back those of both.
+// Of equal rows that several deletions took, an undo brings back as many as its own took, and not necessarily those.
 func (d *Database) Alike() []*Table {
 	var list []*Table
 	for _, t := range d.Protected() {

@@ -174,6 +174,9 @@ WHERE d.id = `+number+`::xid8 AND t.relation = $1::oid AND t.relation = ANY (d.t
 		if err := r.collect(ctx, t, where, `(SELECT "the deletion" FROM tombstone.deletions "the deletion" WHERE "the deletion".id = `+number+"::xid8 LIMIT 1)"); err != nil {
 			return err
 		}
+		if err := r.share(ctx, t, number); err != nil {
+			return err
+		}
 	}
 	for _, t := range r.known() {
 		if err := r.collectArchived(ctx, t, fmt.Sprintf(`"tombstone deletion" = %s::xid8`, number)); err != nil {
@@ -181,6 +184,17 @@ WHERE d.id = `+number+`::xid8 AND t.relation = $1::oid AND t.relation = ANY (d.t
 		}
 	}
 	return nil
+}
+
+// share leaves, of equal rows that several deletions took, as many as this one did: which of them does not matter.
+func (r *restorer) share(ctx context.Context, t *Table, number string) error {
+	if tells(t.Protected) || r.Database.key(t) != nil {
+		return nil
+	}
+	return r.exec(ctx, fmt.Sprintf(`DELETE FROM pg_temp.restoring r USING (
+	SELECT s.leaf, s.place, s.key, row_number() OVER (PARTITION BY s.key ORDER BY s.leaf, s.place DESC) AS n FROM pg_temp.restoring s WHERE s.relation = %[1]s AND s.archived IS NULL) s
+WHERE r.relation = %[1]s AND r.leaf = s.leaf AND r.place = s.place
+	AND s.n > (SELECT count(*) FROM tombstone.keyed k WHERE k.deletion = %[2]s::xid8 AND k.relation = %[1]s AND k.key = s.key)`, regclass(t), number))
 }
 
 // matching collects the deleted rows of a table that meet a condition.

@@ -65,7 +65,13 @@ WHERE d.id = $1::text::xid8 AND t.relation = $2::oid AND t.relation = ANY (d.tab
 				return nil, err
 			}
 			if err == nil {
-				if err := found.add(ctx, tx, t, false, limit, fmt.Sprintf("SELECT tombstone.whole(x.*) FROM %s x WHERE %s ORDER BY %s", t.only(), where, t.texts("x.", d.identity(t)))); err != nil {
+				rows := fmt.Sprintf("SELECT tombstone.whole(x.*) FROM %s x WHERE %s ORDER BY %s", t.only(), where, t.texts("x.", d.identity(t)))
+				if !tells(t.Protected) && d.key(t) == nil { // of equal rows, as many as it took
+					rows = fmt.Sprintf(`SELECT q.whole FROM (SELECT tombstone.whole(x.*), %[3]s AS key, row_number() OVER (PARTITION BY %[3]s) AS n FROM %[1]s x WHERE %[2]s) q
+WHERE q.n <= (SELECT count(*) FROM tombstone.keyed k WHERE k.deletion = %[4]s::xid8 AND k.relation = %[5]s AND k.key = q.key) ORDER BY q.key`,
+						t.only(), where, t.texts("x.", d.identity(t)), literal(number), regclass(t))
+				}
+				if err := found.add(ctx, tx, t, false, limit, rows); err != nil {
 					return nil, err
 				}
 			}

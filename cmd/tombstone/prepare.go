@@ -42,7 +42,7 @@ the tables, or as a superuser.`)
 		if !*remove {
 			beyond = d.Beyond()
 			for _, t := range d.Alike() {
-				fmt.Fprintf(s.err, "note: no key tells a row of %s from another, and its marker does not tell their deletions apart: undo brings back all that are alike; give it a primary key, or a marker of type timestamptz\n", t.Name)
+				fmt.Fprintf(s.err, "note: no key tells a row of %s from another, and its marker does not tell their deletions apart: of several deletions of equal rows, undo brings back as many as one took and not necessarily those; give it a primary key, or a marker of type timestamptz\n", t.Name)
 			}
 		}
 		for _, why := range beyond {

@@ -24,7 +24,7 @@ func (p *patient) markers(context.Context) error {
 	for _, t := range p.Alike() {
 		p.find(Finding{
 			Severity: Warning, Check: "no-identity", Object: "table " + t.Name.String(),
-			Why:    fmt.Sprintf("No key tells a row from another, and the marker %s does not tell which deletion a row is of: where equal rows went in several deletions, history counts all of them for each, and undo brings all of them back.", t.Protected.Marker),
+			Why:    fmt.Sprintf("No key tells a row from another, and the marker %s does not tell which deletion a row is of: where equal rows went in several deletions, which of them an undo brings back is left to chance, and with it what audit columns say.", t.Protected.Marker),
 			Advice: fmt.Sprintf("Give it a primary key, such as ALTER TABLE %s ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, or a marker of type timestamptz.", lifecycle.Full(t.Name)),
 		})
 	}
