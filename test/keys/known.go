@@ -14,6 +14,8 @@ const anotherConstraint = "of several constraints that a statement breaks, anoth
 // anotherOrder is not either: see anyOrder.
 const anotherOrder = "which row of a MERGE or a join comes first is open, and what it refers to or has the key of may be gone by then"
 
+var twoDeletes = regexp.MustCompile(`WITH \w+ AS \(DELETE FROM .*\) DELETE FROM `)
+
 // forgive is the only place that forgives a difference of answers, each with its reason; "" is not forgiven.
 func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	h, s := hard.Error, soft.Error
@@ -37,8 +39,8 @@ func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	if deletes && broken(s) && (g.oneByOne(s.TableName) || g.beyond(s.TableName)) || deletes && s == nil && broken(h) && (g.oneByOne(h.TableName) || g.beyond(h.TableName)) {
 		return "rows of a table that is not protected are taken along with one deleted row at a time"
 	}
-	if s == nil && broken(h) && step.reallyDeletes(g) {
-		return "who really deletes rows in the same statement has deleted rows that refer to them, however many cascades away, gone by then"
+	if (s == nil && broken(h) || h == nil && broken(s)) && twoDeletes.MatchString(step.SQL()) {
+		return "of two deletions in one statement, all that one starts may be done before what the other starts"
 	}
 	if deletes && (h == nil && s.Code == "23503" && strings.HasPrefix(s.Message, "insert or update") && g.setBeside(s.ConstraintName) || s == nil && h != nil && h.Code == "23503" && g.setBeside(h.ConstraintName)) {
 		return "what SET DEFAULT refers to is looked at at once, and not if another key has taken the row along"
@@ -131,14 +133,6 @@ func (g *Graph) beyond(name string) bool {
 // named reports whether a name is that of the table or of a partition of it.
 func (t *Table) named(name string) bool {
 	return name == t.Name || regexp.MustCompile(`^z?`+t.Name+`(x\d+)+$`).MatchString(name)
-}
-
-// reallyDeletes reports whether a step deletes rows of a table that is not protected and others, in one statement.
-func (s *Step) reallyDeletes(g *Graph) bool {
-	sql := s.SQL()
-	return strings.Count(sql, "DELETE FROM") > 1 && slices.ContainsFunc(g.Tables, func(t *Table) bool {
-		return t.Marker == nil && regexp.MustCompile(`DELETE FROM (ONLY )?`+t.Name+`\b`).MatchString(sql)
-	})
 }
 
 // heldFirst reports whether a key is a deferrable one that only holds rows, and is older than another of the same parent that acts.
