@@ -34,10 +34,14 @@ func (d *Database) follow(t *Table) []*function {
 	if nests {
 		body.WriteString("said := pg_catalog.set_config('tombstone.following', 'yes', true);\n")
 	}
-	for _, k := range acting {
+	for i, k := range acting {
 		then := ""
 		if nested {
 			then = deeper
+		}
+		if slices.Contains(acting[i+1:], k) { // it is its turn when another has acted; what it would leave as it is holds the row now
+			body.WriteString(k.check(k.unchanged()))
+			continue
 		}
 		body.WriteString(k.action(d.identity(k.Child), then))
 	}
@@ -87,7 +91,8 @@ func (d *Database) flushed(t *Table) bool {
 // acting lists the keys to a table that do something when a row of it is buried, in the order in which they do.
 //
 // That is the server's, with one exception: it looks at a reference that ON DELETE has cut when all keys have acted, and the row may be gone by
-// another one then. What we cut is looked at at once, so it is cut when the other one has acted, unless it is another one's no more once it is cut.
+// another one then. What we cut is looked at at once, so it is cut when the other one has acted, unless it is another one's no more once it is cut. Where
+// SET DEFAULT leaves the reference as it is, the server looks at once; so such a key is in the list twice, the first time for that.
 func (d *Database) acting(t *Table) []*ForeignKey {
 	var list []*ForeignKey
 	for _, k := range d.Keys {
@@ -103,8 +108,10 @@ func (d *Database) acting(t *Table) []*ForeignKey {
 		for j := len(list) - 1; j > i; j-- {
 			apart := !slices.ContainsFunc(k.SetColumns, func(name string) bool { return slices.Contains(list[j].Columns, name) })
 			if list[j].OnDelete == 'c' && list[j].Child == k.Child && apart {
-				copy(list[i:j], list[i+1:j+1])
-				list[j] = k
+				list = slices.Insert(list, j+1, k)
+				if k.OnDelete == 'n' {
+					list = slices.Delete(list, i, i+1)
+				}
 				break
 			}
 		}

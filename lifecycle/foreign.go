@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +73,19 @@ SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %[6]s::pg_catalog.regc
 		b.WriteString(k.check(where))
 	}
 	return b.String()
+}
+
+// unchanged is the condition that a row c refers to the row OLD by a key of SET DEFAULT, and still does when that has acted.
+func (k *ForeignKey) unchanged() string {
+	where := k.matches("OLD.", "c.")
+	if k.Child.Protected != nil {
+		where += " AND " + live(k.Child.Protected, "c.")
+	}
+	for _, name := range k.SetColumns {
+		i := slices.Index(k.Columns, name)
+		where += fmt.Sprintf(" AND OLD.%s %s (%s)", ident(k.Refs[i]), k.Equal[i], k.Child.defaultOf(name))
+	}
+	return where
 }
 
 // refOf is the column of the parent that one of the child refers to.

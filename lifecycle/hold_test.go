@@ -41,3 +41,16 @@ ALTER TABLE plain ADD FOREIGN KEY (p) REFERENCES p ON DELETE CASCADE DEFERRABLE 
 INSERT INTO plain VALUES (1, NULL), (2, NULL); INSERT INTO p VALUES (1, 2), (2, 1); INSERT INTO q VALUES (1, 2)`)
 	alike(t, hard, soft, "WITH d AS (DELETE FROM p WHERE id = 1) DELETE FROM plain", "SELECT id FROM plain; SELECT id FROM p; SELECT id FROM q")
 }
+
+// SET DEFAULT that leaves a reference as it is, since the default is the key that goes, holds the row, also where another key takes it along later.
+func TestDefaultIsTheKeyThatGoes(t *testing.T) {
+	hard, soft := twins(t, "default_goes", `
+CREATE TABLE p (id int PRIMARY KEY, deleted_at timestamptz);
+CREATE TABLE c (id int PRIMARY KEY, a int DEFAULT 1 REFERENCES p ON DELETE SET DEFAULT, b int REFERENCES p ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE e (id int PRIMARY KEY, b int REFERENCES p ON DELETE CASCADE, a int DEFAULT 1 REFERENCES p ON DELETE SET DEFAULT, deleted_at timestamptz);
+INSERT INTO p VALUES (1), (2), (3); INSERT INTO c VALUES (1, 1, 1), (2, 2, 2); INSERT INTO e VALUES (1, 2, 2), (2, 3, 3)`)
+	const state = "SELECT id FROM p ORDER BY 1; SELECT id, a, b FROM c ORDER BY 1; SELECT id, a, b FROM e ORDER BY 1"
+	for _, sql := range []string{"DELETE FROM p WHERE id = 1", "DELETE FROM p WHERE id = 2", "DELETE FROM p WHERE id = 3", "DELETE FROM c", "INSERT INTO e VALUES (3, 1, 1)", "DELETE FROM p"} {
+		alike(t, hard, soft, sql, state)
+	}
+}
