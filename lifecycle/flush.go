@@ -15,7 +15,6 @@ func (d *Database) flush(t *Table, group []*Table) *function {
 	}
 	var body strings.Builder
 	named := func(name string) func(*Table) string { return func(*Table) string { return name } }
-	held := slices.DeleteFunc(slices.Clone(group), func(t *Table) bool { return d.hold(t) == nil })
 	fmt.Fprintf(&body, `PERFORM pg_catalog.set_config('tombstone.following', 'yes', true);
 LOOP
 	PERFORM pg_catalog.set_config('tombstone.followed', '', true);
@@ -26,7 +25,7 @@ END LOOP;
 	if late := slices.DeleteFunc(d.levels(group), func(t *Table) bool { return t.Kind != 'p' }); len(late) > 0 {
 		body.WriteString("SET CONSTRAINTS " + constraints(late, followed) + " DEFERRED;\n")
 	}
-	if len(held) > 0 {
+	if held := d.held(group); len(held) > 0 {
 		body.WriteString("SET CONSTRAINTS " + constraints(held, named(holding)) + " DEFERRED;\n")
 		for _, k := range d.Keys {
 			if slices.Contains(held, k.Parent) && !k.acts() {
@@ -55,10 +54,15 @@ func (d *Database) levels(group []*Table) []*Table {
 	return slices.DeleteFunc(slices.Clone(group), func(t *Table) bool { return !d.flushed(t) })
 }
 
+// held lists the tables of a group that have rows held by deferrable keys.
+func (d *Database) held(group []*Table) []*Table {
+	return slices.DeleteFunc(slices.Clone(group), func(t *Table) bool { return d.hold(t) == nil })
+}
+
 // level names what is done level by level.
 func (d *Database) level(group []*Table) string {
 	list := constraints(d.levels(group), followed)
-	if held := slices.DeleteFunc(slices.Clone(group), func(t *Table) bool { return d.hold(t) == nil }); len(held) > 0 {
+	if held := d.held(group); len(held) > 0 {
 		list += ", " + constraints(held, func(*Table) string { return holding })
 	}
 	return list
