@@ -13,5 +13,4 @@ CREATE TABLE IF NOT EXISTS tombstone.receipts (
 	tables jsonb NOT NULL  -- for each table, how much and what
 );
 
-CREATE INDEX IF NOT EXISTS severed_key ON tombstone.severed (relation, key);
 CREATE INDEX IF NOT EXISTS severed_was ON tombstone.severed (relation, was);
