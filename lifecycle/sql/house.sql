@@ -99,6 +99,15 @@ BEGIN
 END
 $$;
 
+-- told is a value as text that is the same in every session: for types that are made of others.
+CREATE OR REPLACE FUNCTION tombstone.told(value anyelement) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET timezone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+BEGIN
+	RETURN value::text;
+END
+$$;
+
 -- note writes down a deleted row whose marker does not tell its deletion.
 CREATE OR REPLACE FUNCTION tombstone.note(tables regclass[], relation regclass, key text[]) RETURNS void
 LANGUAGE plpgsql AS $$
