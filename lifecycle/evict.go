@@ -14,7 +14,7 @@ func (d *Database) evict(t *Table) *function {
 		name: dotted(t.Schema, t.Relation, "evict"), result: "NEW",
 		about: "Before a row of " + t.Name.String() + " is written: a deleted row that holds its key moves to the archive.",
 	}
-	var columns []string
+	var columns, changes []string
 	var body strings.Builder
 	for _, x := range d.Indexes {
 		if x.Table != t || !x.stays() || x.Exclusion || strings.Contains(" "+strings.Join(x.Columns, " ")+" ", "  ") {
@@ -22,9 +22,13 @@ func (d *Database) evict(t *Table) *function {
 		}
 		same := make([]string, len(x.Columns))
 		for i, name := range x.Columns {
-			same[i] = "x." + ident(name) + " " + x.Equal[i] + " NEW." + ident(name)
+			same[i] = "x." + ident(name) + " " + x.Equal[i] + " " + t.coming(name)
 			if !slices.Contains(columns, name) {
 				columns = append(columns, name)
+				changes = append(changes, differs(name, x.Equal[i]))
+			}
+			if t.generated(name) != "" { // its expression is a stranger's, without schemas before its operators
+				f.set = "pg_catalog, pg_temp"
 			}
 		}
 		fmt.Fprintf(&body, `%[1]s
@@ -48,15 +52,15 @@ END IF;
 	if len(columns) == 0 {
 		return nil
 	}
-	changes := make([]string, len(columns))
-	for i, name := range columns {
-		changes[i] = "OLD." + ident(name) + " IS DISTINCT FROM NEW." + ident(name)
+	changed := ""
+	if early := t.early(changes, columns); early != "" {
+		changed = " AND (" + early + ")"
 	}
 	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\ngone boolean;\nbusy boolean;\n"
 	f.body = body.String()
 	f.triggers = []trigger{
 		{"tombstone_evict", t, "BEFORE INSERT", live(t.Protected, "NEW."), "", false},
-		{"tombstone_evict_update", t, "BEFORE UPDATE OF " + idents("", columns), live(t.Protected, "NEW.") + " AND (" + strings.Join(changes, " OR ") + ")", "", false},
+		{"tombstone_evict_update", t, "BEFORE UPDATE OF " + idents("", columns), live(t.Protected, "NEW.") + changed, "", false},
 	}
 	return f
 }

@@ -25,10 +25,10 @@ func part(t *Table, keys []*ForeignKey) *function {
 			continue
 		}
 		follows := k.OnUpdate == 'c' // the reference follows the key, and a deleted row's with it
-		for _, name := range k.Refs {
+		for i, name := range k.Refs {
 			if !slices.Contains(columns, name) && !(follows && t.Protected != nil) {
 				columns = append(columns, name)
-				changes = append(changes, "OLD."+ident(name)+" IS DISTINCT FROM NEW."+ident(name))
+				changes = append(changes, differs(name, k.Same[i]))
 			}
 		}
 		fmt.Fprintf(&body, "%s\n", remark(k.Name, k.Child.Name.String()))
@@ -49,7 +49,7 @@ func part(t *Table, keys []*ForeignKey) *function {
 	}
 	f.body = body.String()
 	if len(columns) > 0 {
-		f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), "", false}}
+		f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), t.early(changes, columns), "", false}}
 	}
 	gone := ""
 	if t.Protected != nil {

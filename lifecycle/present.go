@@ -14,7 +14,7 @@ func (k *ForeignKey) present() []*function {
 		typ := k.Child.typeOf(name)
 		changed[i] = text("OLD."+ident(name), typ) + " OPERATOR(pg_catalog.=) " + text("NEW."+ident(name), typ)
 		if wavers(typ) { // to write it would take a call
-			changed[i] = fmt.Sprintf("ROW(OLD.%[1]s) OPERATOR(pg_catalog.*=) ROW(NEW.%[1]s)", ident(name))
+			changed[i] = fmt.Sprintf("pg_catalog.record_image_eq(ROW(OLD.%[1]s), ROW(NEW.%[1]s))", ident(name))
 		}
 	}
 	condition, revived, marker := strings.Join(given, " AND "), "", ""
