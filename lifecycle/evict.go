@@ -31,9 +31,10 @@ func (d *Database) evict(t *Table) *function {
 				f.set = "pg_catalog, pg_temp"
 			}
 		}
+		look := fmt.Sprintf("SELECT %s, x.xmax::pg_catalog.text OPERATOR(pg_catalog.<>) '0' INTO gone, busy FROM %s x WHERE %s;\n",
+			dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "))
 		fmt.Fprintf(&body, `%[1]s
-SELECT %[2]s, x.xmax::pg_catalog.text OPERATOR(pg_catalog.<>) '0' INTO gone, busy FROM %[3]s x WHERE %[4]s;
-IF FOUND THEN
+%[5]sIF FOUND THEN
 	IF busy AND NOT gone AND TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
 		BEGIN -- it may be about to be deleted: the server waits for the end of that, and so is to be done here, without holding the row
 			PERFORM FROM %[3]s x WHERE %[4]s FOR SHARE;
@@ -47,7 +48,7 @@ IF FOUND THEN
 		PERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));
 	END IF;
 END IF;
-`, remark(x.Name), dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "))
+`, remark(x.Name), dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "), planByIndex(look))
 	}
 	if len(columns) == 0 {
 		return nil
@@ -56,8 +57,8 @@ END IF;
 	if early := t.early(changes, columns); early != "" {
 		changed = " AND (" + early + ")"
 	}
-	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\ngone boolean;\nbusy boolean;\n"
-	f.body = body.String()
+	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\ngone boolean;\nbusy boolean;\n" + planned
+	f.body = firstPlans(t) + body.String()
 	f.triggers = []trigger{
 		{"tombstone_evict", t, "BEFORE INSERT", live(t.Protected, "NEW."), "", false},
 		{"tombstone_evict_update", t, "BEFORE UPDATE OF " + idents("", columns), live(t.Protected, "NEW.") + changed, "", false},

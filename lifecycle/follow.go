@@ -28,6 +28,9 @@ func (d *Database) follow(t *Table) []*function {
 	if nested || nests {
 		f.declare = "above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true); -- another row, whose key has taken this one along\nsaid pg_catalog.text;\n"
 	}
+	if slices.ContainsFunc(acting, (*ForeignKey).cuts) {
+		f.declare += seqscan
+	}
 	if nests {
 		body.WriteString("said := pg_catalog.set_config('tombstone.following', 'yes', true);\n")
 	}
