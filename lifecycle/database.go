@@ -26,6 +26,7 @@ type Database struct {
 	house      string            // the comment on the schema tombstone, "" if there is none
 	installed  map[string]string // the functions in it, name and arguments as DROP FUNCTION takes them, to their comments
 	triggers   []installed       // those that call them
+	weak       map[string]string // those of them that run as a role which may not do what they do, and why
 	rows       map[uint32]string // tombstone.tables: the table to what is said of it
 }
 
@@ -125,7 +126,7 @@ func ReadIn(ctx context.Context, tx pgx.Tx, p *policy.Policy) (*Database, error)
 	r := &reader{tx: tx, d: &Database{tables: map[catalog.Name]*Table{}}, byOID: map[uint32]*Table{}}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return r.policy(ctx, p) },
-		r.readTables, r.readColumns, r.readIndexes, r.readCovering, r.readKeys, r.readGrants, r.readHouse,
+		r.readTables, r.readColumns, r.readIndexes, r.readCovering, r.readKeys, r.readGrants, r.readHouse, r.readOwners,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("read the catalog: %w", err)
