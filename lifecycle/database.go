@@ -119,9 +119,11 @@ func Read(ctx context.Context, conn *pgx.Conn, p *policy.Policy) (*Database, err
 // ReadIn is Read in a transaction that is open, and above READ COMMITTED. What the login may not read is in Unseen. The search_path is
 // pg_catalog afterwards.
 func ReadIn(ctx context.Context, tx pgx.Tx, p *policy.Policy) (*Database, error) {
-	// Names are compared with names, and expressions print with their schemas.
-	if _, err := tx.Exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
-		return nil, err
+	// Names are compared with names, and expressions print with their schemas, whatever the database or the role has set.
+	for _, sql := range []string{"SET LOCAL search_path = pg_catalog", "SET LOCAL quote_all_identifiers = off", "SET LOCAL standard_conforming_strings = on"} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return nil, err
+		}
 	}
 	r := &reader{tx: tx, d: &Database{tables: map[catalog.Name]*Table{}}, byOID: map[uint32]*Table{}}
 	for _, step := range []func(context.Context) error{
