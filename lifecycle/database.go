@@ -28,6 +28,7 @@ type Database struct {
 	triggers   []installed       // those that call them
 	weak       map[string]string // those of them that run as a role which may not do what they do, and why
 	rows       map[uint32]string // tombstone.tables: the table to what is said of it
+	dropped    int               // how many of these tables are gone
 }
 
 // installed is a trigger that is there.

@@ -44,5 +44,11 @@ func (d *Database) stale(w *wanted) []Step {
 			steps = append(steps, Step{Object: "function " + name, Why: "No trigger calls it any more.", SQL: []string{"DROP FUNCTION IF EXISTS " + name}})
 		}
 	}
+	if d.dropped > 0 {
+		steps = append(steps, Step{
+			Object: "table tombstone.tables", Why: "It speaks of tables that were dropped. What is restored from a dump may have a number of theirs.",
+			SQL: []string{"DELETE FROM tombstone.tables t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.relation)"},
+		})
+	}
 	return steps
 }
