@@ -45,23 +45,23 @@ ORDER BY 1, c.may DESC, c.name DESC`, house, tables)
 	return err
 }
 
-// own writes that a function is of whoever runs prepare.
-func own(name string) string { return "ALTER FUNCTION " + name + " OWNER TO CURRENT_USER" }
+// disown adds to a step what makes a function the property of whoever runs it, if its owner may not do what it does.
+func (d *Database) disown(step *Step, name string) {
+	if why, weak := d.weak[name]; weak {
+		step.Done, step.Why = false, fmt.Sprintf("%s %s Run tombstone prepare as a superuser, or as the owner of all of the tables.", step.Why, why)
+		step.SQL = append(step.SQL, "ALTER FUNCTION "+name+" OWNER TO CURRENT_USER")
+	}
+}
 
-// disown adds to a step what makes functions the property of whoever runs it, if their owners may not do what they do. Without names: those that are
-// no table's.
-func (d *Database) disown(step *Step, names ...string) {
-	if len(names) == 0 {
-		for _, name := range slices.Sorted(maps.Keys(d.weak)) {
-			if !isOfTable(d.installed[name]) {
-				names = append(names, name)
-			}
+// disowned does the same for functions that are no table's.
+func (d *Database) disowned() []Step {
+	var steps []Step
+	for _, name := range slices.Sorted(maps.Keys(d.weak)) {
+		if !isOfTable(d.installed[name]) {
+			step := Step{Object: "function " + name, Why: "It looks at deleted rows, or moves them."}
+			d.disown(&step, name)
+			steps = append(steps, step)
 		}
 	}
-	for _, name := range names {
-		if why, weak := d.weak[name]; weak {
-			step.Done, step.Why = false, fmt.Sprintf("%s %s Run tombstone prepare as a superuser, or as the owner of all of the tables.", step.Why, why)
-			step.SQL = append(step.SQL, own(name))
-		}
-	}
+	return steps
 }

@@ -39,7 +39,7 @@ func Prepare(d *Database) Script {
 		SQL:  []string{strings.TrimSuffix(strings.TrimSpace(houseSQL), ";"), "COMMENT ON SCHEMA tombstone IS " + literal(about)},
 		Done: d.house == about && d.has("tombstone.guard()"),
 	}}
-	d.disown(&s[0])
+	s = append(s, d.disowned()...)
 	for _, t := range d.Protected() {
 		s = append(s, markers(t)...)
 	}
