@@ -39,7 +39,11 @@ func Alone(ctx context.Context, conn *pgx.Conn, w io.Writer) error {
 // Apply takes the steps and tells of each on w. A step that does not get its lock in time lets those go first who wait behind it, and
 // is tried again. What was done before an error stays, and other tables go on: what is missing then is told by the next look.
 func (s Script) Apply(ctx context.Context, conn *pgx.Conn, w io.Writer) error {
-	if _, err := conn.Exec(ctx, fmt.Sprintf("SET lock_timeout = %d; SET search_path = pg_catalog", lockTimeout.Milliseconds())); err != nil {
+	// Names of the catalog come first, and those of the session behind them, for what others have made that runs now: event triggers, and functions in
+	// indexes. An index takes as long as it takes, whatever the role may let its queries take.
+	_, err := conn.Exec(ctx, fmt.Sprintf(`SET lock_timeout = %d; SET statement_timeout = 0; SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', NULLIF(pg_catalog.current_setting('search_path'), '')), false)`, lockTimeout.Milliseconds()))
+	if err != nil {
 		return err
 	}
 	failed := map[string]error{} // by object: what comes behind needs what failed

@@ -26,7 +26,9 @@ type Database struct {
 	house      string            // the comment on the schema tombstone, "" if there is none
 	installed  map[string]string // the functions in it, name and arguments as DROP FUNCTION takes them, to their comments
 	triggers   []installed       // those that call them
+	weak       map[string]string // those of them that run as a role which may not do what they do, and why
 	rows       map[uint32]string // tombstone.tables: the table to what is said of it
+	dropped    int               // how many of these tables are gone
 }
 
 // installed is a trigger that is there.
@@ -118,14 +120,16 @@ func Read(ctx context.Context, conn *pgx.Conn, p *policy.Policy) (*Database, err
 // ReadIn is Read in a transaction that is open, and above READ COMMITTED. What the login may not read is in Unseen. The search_path is
 // pg_catalog afterwards.
 func ReadIn(ctx context.Context, tx pgx.Tx, p *policy.Policy) (*Database, error) {
-	// Names are compared with names, and expressions print with their schemas.
-	if _, err := tx.Exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
-		return nil, err
+	// Names are compared with names, and expressions print with their schemas, whatever the database or the role has set.
+	for _, sql := range []string{"SET LOCAL search_path = pg_catalog", "SET LOCAL quote_all_identifiers = off", "SET LOCAL standard_conforming_strings = on"} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return nil, err
+		}
 	}
 	r := &reader{tx: tx, d: &Database{tables: map[catalog.Name]*Table{}}, byOID: map[uint32]*Table{}}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return r.policy(ctx, p) },
-		r.readTables, r.readColumns, r.readIndexes, r.readCovering, r.readKeys, r.readGrants, r.readHouse,
+		r.readTables, r.readColumns, r.readIndexes, r.readCovering, r.readKeys, r.readGrants, r.readHouse, r.readOwners,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("read the catalog: %w", err)

@@ -14,7 +14,7 @@ func (d *Database) evict(t *Table) *function {
 		name: dotted(t.Schema, t.Relation, "evict"), result: "NEW",
 		about: "Before a row of " + t.Name.String() + " is written: a deleted row that holds its key moves to the archive.",
 	}
-	var columns []string
+	var columns, changes []string
 	var body strings.Builder
 	for _, x := range d.Indexes {
 		if x.Table != t || !x.stays() || x.Exclusion || strings.Contains(" "+strings.Join(x.Columns, " ")+" ", "  ") {
@@ -22,14 +22,19 @@ func (d *Database) evict(t *Table) *function {
 		}
 		same := make([]string, len(x.Columns))
 		for i, name := range x.Columns {
-			same[i] = "x." + ident(name) + " " + x.Equal[i] + " NEW." + ident(name)
+			same[i] = "x." + ident(name) + " " + x.Equal[i] + " " + t.coming(name)
 			if !slices.Contains(columns, name) {
 				columns = append(columns, name)
+				changes = append(changes, differs(name, x.Equal[i]))
+			}
+			if t.generated(name) != "" { // its expression is a stranger's, without schemas before its operators
+				f.set = "pg_catalog, pg_temp"
 			}
 		}
+		look := fmt.Sprintf("SELECT %s, x.xmax::pg_catalog.text OPERATOR(pg_catalog.<>) '0' INTO gone, busy FROM %s x WHERE %s;\n",
+			dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "))
 		fmt.Fprintf(&body, `%[1]s
-SELECT %[2]s, x.xmax::pg_catalog.text OPERATOR(pg_catalog.<>) '0' INTO gone, busy FROM %[3]s x WHERE %[4]s;
-IF FOUND THEN
+%[5]sIF FOUND THEN
 	IF busy AND NOT gone AND TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
 		BEGIN -- it may be about to be deleted: the server waits for the end of that, and so is to be done here, without holding the row
 			PERFORM FROM %[3]s x WHERE %[4]s FOR SHARE;
@@ -43,20 +48,20 @@ IF FOUND THEN
 		PERFORM tombstone.evict(leaf::pg_catalog.regclass, place, pg_catalog.current_setting('search_path'));
 	END IF;
 END IF;
-`, remark(x.Name), dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "))
+`, remark(x.Name), dead(t.Protected, "x."), t.only(), strings.Join(same, " AND "), planByIndex(look))
 	}
 	if len(columns) == 0 {
 		return nil
 	}
-	changes := make([]string, len(columns))
-	for i, name := range columns {
-		changes[i] = "OLD." + ident(name) + " IS DISTINCT FROM NEW." + ident(name)
+	changed := ""
+	if early := t.early(changes, columns); early != "" {
+		changed = " AND (" + early + ")"
 	}
-	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\ngone boolean;\nbusy boolean;\n"
-	f.body = body.String()
+	f.declare = "leaf pg_catalog.oid;\nplace pg_catalog.tid;\ngone boolean;\nbusy boolean;\n" + planned
+	f.body = firstPlans(t) + body.String()
 	f.triggers = []trigger{
 		{"tombstone_evict", t, "BEFORE INSERT", live(t.Protected, "NEW."), "", false},
-		{"tombstone_evict_update", t, "BEFORE UPDATE OF " + idents("", columns), live(t.Protected, "NEW.") + " AND (" + strings.Join(changes, " OR ") + ")", "", false},
+		{"tombstone_evict_update", t, "BEFORE UPDATE OF " + idents("", columns), live(t.Protected, "NEW.") + changed, "", false},
 	}
 	return f
 }

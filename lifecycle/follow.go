@@ -31,6 +31,9 @@ func (d *Database) follow(t *Table) []*function {
 	if slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && k.Child.Protected == nil }) {
 		f.declare += "parted pg_catalog.text := pg_catalog.current_setting('tombstone.parting', true); -- by a real deletion in the same statement\n"
 	}
+	if slices.ContainsFunc(acting, (*ForeignKey).cuts) {
+		f.declare += seqscan
+	}
 	if nests {
 		body.WriteString("said := pg_catalog.set_config('tombstone.following', 'yes', true);\n")
 	}

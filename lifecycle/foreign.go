@@ -60,8 +60,8 @@ PERFORM pg_catalog.set_config('tombstone.parting', COALESCE(parted, ''), true);
 			was[i] = k.refOf(name)
 		}
 		// What an earlier deletion cut of the same reference has been changed since.
-		fmt.Fprintf(&b, `WITH cut AS (UPDATE %s c SET %s WHERE %s RETURNING %s AS key, %s AS became),
-again AS (DELETE FROM tombstone.severed s USING cut WHERE s.relation OPERATOR(pg_catalog.=) %[6]s::pg_catalog.regclass AND s.constraint_name OPERATOR(pg_catalog.=) %[7]s AND s.key OPERATOR(pg_catalog.=) cut.key)
+		b.WriteString(byIndex(k.forget(identity, where)))
+		fmt.Fprintf(&b, `WITH cut AS (UPDATE %s c SET %s WHERE %s RETURNING %s AS key, %s AS became)
 INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
 SELECT pg_catalog.pg_current_xact_id(), pg_catalog.now(), %[6]s::pg_catalog.regclass, %[7]s, cut.key, %[8]s, cut.became FROM cut;
 `, child.only(), strings.Join(set, ", "), where, child.texts("c.", identity), child.texts("c.", k.SetColumns), literal(full(child.Name)), literal(k.Name), k.Parent.texts("OLD.", was))
@@ -87,6 +87,16 @@ func (k *ForeignKey) unchanged() string {
 	}
 	return where
 }
+
+// forget takes out what is noted of the references of rows c that are about to be cut.
+func (k *ForeignKey) forget(identity []string, where string) string {
+	return fmt.Sprintf(`DELETE FROM tombstone.severed s USING %s c WHERE s.relation OPERATOR(pg_catalog.=) %s AND s.constraint_name OPERATOR(pg_catalog.=) %s
+	AND s.key OPERATOR(pg_catalog.=) %s AND %s;
+`, k.Child.only(), regclass(k.Child), literal(k.Name), k.Child.texts("c.", identity), where)
+}
+
+// cuts reports whether ON DELETE takes the reference from rows that stay.
+func (k *ForeignKey) cuts() bool { return k.OnDelete == 'n' || k.OnDelete == 'd' }
 
 // refOf is the column of the parent that one of the child refers to.
 func (k *ForeignKey) refOf(column string) string {

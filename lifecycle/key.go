@@ -76,9 +76,19 @@ func text(value, typ string) string {
 	case base == "double precision", base == "real", strings.HasPrefix(typ, "interval"):
 		return fmt.Sprintf("pg_catalog.encode(pg_catalog.%s(%s), 'hex')", map[byte]string{'d': "float8send", 'r': "float4send", 'i': "interval_send"}[typ[0]], value)
 	case base == "bytea":
-		return fmt.Sprintf("('\\x' OPERATOR(pg_catalog.||) pg_catalog.encode(%s, 'hex'))", value)
+		return fmt.Sprintf("(E'\\\\x' OPERATOR(pg_catalog.||) pg_catalog.encode(%s, 'hex'))", value) // whatever standard_conforming_strings says
+	case wavers(typ):
+		return "tombstone.told(" + value + ")"
 	}
 	return value + "::pg_catalog.text"
+}
+
+// wavers reports whether a type may write a value in one way in this session and in another in that: it is made of others, a domain's too, and
+// their dates, times, bytes and numbers go by DateStyle, TimeZone, bytea_output and the like.
+func wavers(typ string) bool {
+	base, _, _ := strings.Cut(typ, "(")
+	return strings.HasSuffix(typ, "]") || strings.Contains(base, ".") || strings.HasPrefix(base, "ts") && strings.HasSuffix(base, "range") ||
+		strings.HasPrefix(base, "date") && strings.HasSuffix(base, "range")
 }
 
 // hasKey writes that a row is the one that an array of texts tells, so that an index finds it if there is one.

@@ -25,10 +25,10 @@ func part(t *Table, keys []*ForeignKey) *function {
 			continue
 		}
 		follows := k.OnUpdate == 'c' // the reference follows the key, and a deleted row's with it
-		for _, name := range k.Refs {
+		for i, name := range k.Refs {
 			if !slices.Contains(columns, name) && !(follows && t.Protected != nil) {
 				columns = append(columns, name)
-				changes = append(changes, "OLD."+ident(name)+" IS DISTINCT FROM NEW."+ident(name))
+				changes = append(changes, differs(name, k.Same[i]))
 			}
 		}
 		fmt.Fprintf(&body, "%s\n", remark(k.Name, k.Child.Name.String()))
@@ -49,7 +49,7 @@ func part(t *Table, keys []*ForeignKey) *function {
 	}
 	f.body = body.String()
 	if len(columns) > 0 {
-		f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), strings.Join(changes, " OR "), "", false}}
+		f.triggers = []trigger{{"tombstone_part", t, "BEFORE UPDATE OF " + idents("", columns), t.early(changes, columns), "", false}}
 	}
 	gone := ""
 	if t.Protected != nil {
@@ -94,7 +94,7 @@ func (d *Database) departs(t *Table) bool {
 // Without it, rows that ON DELETE CASCADE takes along with a deletion are lost.
 func (d *Database) depart(t *Table) *function {
 	f := &function{
-		name: dotted(t.Schema, t.Relation, "depart"), result: "OLD", declare: "d tombstone.deletions;\nleaf pg_catalog.oid;\nplace pg_catalog.tid;\n",
+		name: dotted(t.Schema, t.Relation, "depart"), result: "OLD", declare: "d tombstone.deletions;\nleaf pg_catalog.oid;\nplace pg_catalog.tid;\n" + seqscan,
 		about: "Before a row of " + t.Name.String() + " goes by ON DELETE CASCADE: the row moves to the archive.",
 	}
 	var body strings.Builder
@@ -141,7 +141,7 @@ END IF;
 func (d *Database) cuts(t *Table) string {
 	var b strings.Builder
 	for _, k := range d.Keys {
-		if k.Parent != t || k.OnDelete != 'n' && k.OnDelete != 'd' {
+		if k.Parent != t || !k.cuts() {
 			continue
 		}
 		became := make([]string, len(k.SetColumns))
@@ -157,9 +157,8 @@ func (d *Database) cuts(t *Table) string {
 		if p := k.Child.Protected; p != nil {
 			where += " AND " + live(p, "c.")
 		}
-		fmt.Fprintf(&b, `DELETE FROM tombstone.severed s USING %[6]s c WHERE s.relation OPERATOR(pg_catalog.=) %[1]s AND s.constraint_name OPERATOR(pg_catalog.=) %[2]s
-	AND s.key OPERATOR(pg_catalog.=) %[3]s AND %[7]s;
-INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
+		b.WriteString(byIndex(k.forget(d.identity(k.Child), where)))
+		fmt.Fprintf(&b, `INSERT INTO tombstone.severed (deletion, at, relation, constraint_name, key, was, became)
 SELECT d.id, d.at, %[1]s, %[2]s, %[3]s, %[4]s, ARRAY[%[5]s] FROM %[6]s c WHERE %[7]s;
 `, regclass(k.Child), literal(k.Name), k.Child.texts("c.", d.identity(k.Child)), t.texts("OLD.", was), strings.Join(became, ", "), k.Child.only(), where)
 	}

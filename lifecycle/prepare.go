@@ -39,6 +39,7 @@ func Prepare(d *Database) Script {
 		SQL:  []string{strings.TrimSuffix(strings.TrimSpace(houseSQL), ";"), "COMMENT ON SCHEMA tombstone IS " + literal(about)},
 		Done: d.house == about && d.has("tombstone.guard()"),
 	}}
+	s = append(s, d.disowned()...)
 	for _, t := range d.Protected() {
 		s = append(s, markers(t)...)
 	}
@@ -174,6 +175,7 @@ func (d *Database) step(f *function, t *Table) Step {
 	for _, trigger := range f.triggers {
 		step.Done = step.Done && d.triggered(trigger.table, trigger.name)
 	}
+	d.disown(&step, house+"."+plain(f.name)+"()")
 	return step
 }
 

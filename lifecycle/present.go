@@ -13,6 +13,9 @@ func (k *ForeignKey) present() []*function {
 		given[i] = "NEW." + ident(name) + " IS NOT NULL"
 		typ := k.Child.typeOf(name)
 		changed[i] = text("OLD."+ident(name), typ) + " OPERATOR(pg_catalog.=) " + text("NEW."+ident(name), typ)
+		if wavers(typ) { // to write it would take a call
+			changed[i] = fmt.Sprintf("pg_catalog.record_image_eq(ROW(OLD.%[1]s), ROW(NEW.%[1]s))", ident(name))
+		}
 	}
 	condition, revived, marker := strings.Join(given, " AND "), "", ""
 	if p := k.Child.Protected; p != nil {

@@ -231,8 +231,10 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 
 		return err
 	}
 	var oid uint32
-	_, err = pgx.ForEachRow(rows, []any{&oid, &about}, func() error { r.d.rows[oid] = about; return nil })
-	return err
+	if _, err = pgx.ForEachRow(rows, []any{&oid, &about}, func() error { r.d.rows[oid] = about; return nil }); err != nil {
+		return err
+	}
+	return r.tx.QueryRow(ctx, "SELECT count(*) FROM tombstone.tables t WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation)").Scan(&r.d.dropped)
 }
 
 func (r *reader) oids() []uint32 {

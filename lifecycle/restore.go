@@ -110,8 +110,10 @@ func (d *Database) attempt(ctx context.Context, conn *pgx.Conn, dry bool, collec
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	r := &restorer{d, tx, &Restoration{Restored: []Count{}, Collisions: []Collision{}, Changed: []Collision{}}}
 	err = r.exec(ctx, `CREATE TEMP TABLE restoring_path ON COMMIT DROP AS SELECT pg_catalog.current_setting('search_path') AS path`,
-		`SET LOCAL search_path = pg_catalog, pg_temp`,
-		`CREATE TEMP TABLE restoring (relation oid NOT NULL, leaf oid, place tid, archived bigint, key text[] NOT NULL, deletion xid8, at timestamptz) ON COMMIT DROP`)
+		// Under the session's path, too: event triggers that others have made go by it.
+		`CREATE TEMP TABLE restoring (relation pg_catalog.oid NOT NULL, leaf pg_catalog.oid, place pg_catalog.tid, archived bigint, key pg_catalog.text[] NOT NULL,
+deletion pg_catalog.xid8, at pg_catalog.timestamptz) ON COMMIT DROP`,
+		`SET LOCAL search_path = pg_catalog, pg_temp`)
 	if err != nil {
 		return nil, err
 	}

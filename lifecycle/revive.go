@@ -39,7 +39,7 @@ func revived(t *Table, keys []*ForeignKey, identity func(*Table) []string) *func
 			fmt.Fprintf(&body, "%s\nUPDATE %s c SET %s\nWHERE %s AND %s AND %s;\n", remark(k.Name, k.Child.Name.String()), k.Child.only(), revive(c), k.matches("NEW.", "c."), dead(c, "c."), same)
 		case k.OnDelete == 'c':
 			fmt.Fprintf(&body, "%s\nPERFORM tombstone.unarchive(ARRAY(%s), pg_catalog.current_setting('search_path'));\n", remark(k.Name, k.Child.Name.String()),
-				archivedUnder(k, keys, func(column string) string { return "NEW." + ident(column) + "::pg_catalog.text" }, "", nil))
+				archivedUnder(k, keys, func(column string) string { return "NEW." + ident(column) }, "", nil))
 		case k.OnDelete == 'n', k.OnDelete == 'd':
 			set := make([]string, len(k.SetColumns))
 			was := make([]string, len(k.SetColumns))
@@ -62,14 +62,16 @@ WHERE NOT m.replaced AND m.key OPERATOR(pg_catalog.=) %s AND m.became OPERATOR(p
 }
 
 // archivedUnder writes a query for the rows in the archive that the deletion d took from a table that is not protected because of a key, and from
-// those that cascade from it. reference tells a column of the parent's row as text.
+// those that cascade from it. reference tells a column of the parent's row. Values are compared as the key compares them: 1.0 refers to 1.00, and a
+// date to a date, however the session writes it.
 func archivedUnder(k *ForeignKey, keys []*ForeignKey, reference func(column string) string, from string, above []*ForeignKey) string {
 	a := fmt.Sprintf("a%d", len(above))
 	match := make([]string, len(k.Columns))
 	for i, name := range k.Columns {
-		match[i] = fmt.Sprintf("(%s.row OPERATOR(pg_catalog.->>) %s) OPERATOR(pg_catalog.=) %s", a, literal(name), reference(k.Refs[i]))
+		match[i] = fmt.Sprintf("%s %s (%s.row OPERATOR(pg_catalog.->>) %s)::%s", reference(k.Refs[i]), k.Equal[i], a, literal(name), k.Child.typeOf(name))
 	}
-	where := fmt.Sprintf("%[1]s.deletion OPERATOR(pg_catalog.=) d.id AND %[1]s.at OPERATOR(pg_catalog.=) d.at AND %[1]s.relation OPERATOR(pg_catalog.=) %[2]s AND %[3]s",
+	// CASE, since rows of other tables may have what is not of the type.
+	where := fmt.Sprintf("%[1]s.deletion OPERATOR(pg_catalog.=) d.id AND %[1]s.at OPERATOR(pg_catalog.=) d.at AND %[1]s.relation OPERATOR(pg_catalog.=) %[2]s AND CASE WHEN %[1]s.relation OPERATOR(pg_catalog.=) %[2]s THEN %[3]s END",
 		a, regclass(k.Child), strings.Join(match, " AND "))
 	if from == "" {
 		from = fmt.Sprintf("tombstone.archive %s WHERE %s", a, where)
@@ -81,7 +83,7 @@ func archivedUnder(k *ForeignKey, keys []*ForeignKey, reference func(column stri
 	for _, below := range keys {
 		if below.Parent == k.Child && below.OnDelete == 'c' && !slices.Contains(above, below) {
 			query += "\nUNION " + archivedUnder(below, keys, func(column string) string {
-				return fmt.Sprintf("(%s.row OPERATOR(pg_catalog.->>) %s)", a, literal(column))
+				return fmt.Sprintf("(%s.row OPERATOR(pg_catalog.->>) %s)::%s", a, literal(column), k.Child.typeOf(column))
 			}, from, above)
 		}
 	}

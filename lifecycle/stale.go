@@ -20,6 +20,9 @@ func (w *wanted) add(f *function) {
 	}
 }
 
+// isOfTable reports whether a function with that comment is a table's. Those of the house have no comment that tells their state.
+func isOfTable(comment string) bool { return strings.HasSuffix(comment, "]") }
+
 // stale takes out triggers and functions that nothing needs any more: of a table that the policy has let go of, or of a foreign key or an index
 // that is gone.
 //
@@ -37,10 +40,15 @@ func (d *Database) stale(w *wanted) []Step {
 		steps = append(steps, Step{Object: "table " + i.table.String(), Stale: true, Why: why, SQL: []string{fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(i.name), full(i.table))}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.installed)) {
-		// Those of the house have no comment that tells their state.
-		if !w.functions[name] && strings.HasSuffix(d.installed[name], "]") {
+		if !w.functions[name] && isOfTable(d.installed[name]) {
 			steps = append(steps, Step{Object: "function " + name, Why: "No trigger calls it any more.", SQL: []string{"DROP FUNCTION IF EXISTS " + name}})
 		}
+	}
+	if d.dropped > 0 {
+		steps = append(steps, Step{
+			Object: "table tombstone.tables", Why: "It speaks of tables that were dropped. What is restored from a dump may have a number of theirs.",
+			SQL: []string{"DELETE FROM tombstone.tables t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.relation)"},
+		})
 	}
 	return steps
 }

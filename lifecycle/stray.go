@@ -53,7 +53,7 @@ func (k *ForeignKey) cleared() *function {
 	given, changed := make([]string, len(k.Columns)), make([]string, len(k.Columns))
 	for i, name := range k.Columns {
 		given[i] = "NEW." + ident(name) + " IS NOT NULL"
-		changed[i] = "OLD." + ident(name) + " IS DISTINCT FROM NEW." + ident(name)
+		changed[i] = fmt.Sprintf("pg_catalog.record_image_ne(ROW(OLD.%[1]s), ROW(NEW.%[1]s))", ident(name))
 	}
 	condition := strings.Join(given, " AND ")
 	if p := k.Child.Protected; p != nil {

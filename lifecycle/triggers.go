@@ -15,6 +15,7 @@ type function struct {
 	body     string // of PL/pgSQL, without BEGIN and END
 	result   string // what it returns: NEW before a change, NULL after it
 	about    string // the comment on it
+	set      string // the search_path that it runs under, "" for the session's; names of columns come before its variables then
 	triggers []trigger
 }
 
@@ -32,12 +33,15 @@ type trigger struct {
 // A function runs as its owner, under the search_path of whoever changed the row. Hence every name and operator in it has its schema: SET
 // search_path would do as well, but costs as much as the rest.
 func (f *function) sql() []string {
-	declare := ""
+	declare, set := "", ""
 	if f.declare != "" {
 		declare = "DECLARE\n" + indent(f.declare)
 	}
-	list := []string{fmt.Sprintf("CREATE OR REPLACE FUNCTION %s.%s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS %s",
-		house, ident(f.name), dollars(fmt.Sprintf("\n%sBEGIN\n%s\tRETURN %s;\nEND\n", declare, indent(f.body), f.result)))}
+	if f.set != "" {
+		declare, set = "#variable_conflict use_column\n"+declare, " SET search_path = "+f.set
+	}
+	list := []string{fmt.Sprintf("CREATE OR REPLACE FUNCTION %s.%s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER%s AS %s",
+		house, ident(f.name), set, dollars(fmt.Sprintf("\n%sBEGIN\n%s\tRETURN %s;\nEND\n", declare, indent(f.body), f.result)))}
 	list = append(list, fmt.Sprintf("COMMENT ON FUNCTION %s.%s() IS %s", house, ident(f.name), literal(f.comment())))
 	for _, t := range f.triggers {
 		list = append(list, fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", ident(t.name), full(t.table.Name)))
@@ -116,7 +120,7 @@ func (d *Database) record(t *Table) *function {
 	}
 	group := d.group(t)
 	tables := relations(group)
-	note := fmt.Sprintf("PERFORM tombstone.note(%s, %s, %s);\n", tables, regclass(t), t.texts("NEW.", d.identity(t)))
+	note := fmt.Sprintf("PERFORM tombstone.note(%s, %s, %s);\n", tables, regclass(t), t.noted(d.identity(t)))
 	condition, rest := dead(t.Protected, "NEW."), live(t.Protected, "OLD.")
 	locks := d.locks(t)
 	if tells(t.Protected) {

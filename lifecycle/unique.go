@@ -8,8 +8,11 @@ import (
 )
 
 // stays reports whether an index has to go on holding every row: a constraint that foreign keys, the replica identity or the end of a
-// transaction need cannot be partial. What it does not let in for a tombstone's sake, tombstone.evict makes room for.
-func (x *Index) stays() bool { return x.Primary || x.Needed || x.Identity || x.Deferrable || x.Parted }
+// transaction need cannot be partial. What it does not let in for a tombstone's sake, tombstone.evict makes room for. An exclusion constraint can wait
+// for the end of the transaction and be partial as well.
+func (x *Index) stays() bool {
+	return x.Primary || x.Needed || x.Identity || x.Deferrable && !x.Exclusion || x.Parted
+}
 
 // wantsLive reports whether an index holds tombstones and need not.
 func (x *Index) wantsLive() bool {
@@ -27,9 +30,15 @@ func (x *Index) partial() Step {
 		condition = "(" + x.Where + ") AND " + condition
 	}
 	if x.Exclusion {
-		definition := strings.TrimSuffix(x.Constraint, " WHERE ("+x.Where+")")
-		step.SQL = []string{fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s, ADD CONSTRAINT %s %s WHERE (%s)",
-			full(x.Table.Name), ident(x.Name), ident(x.Name), definition, condition)}
+		definition, when := x.Constraint, ""
+		for _, clause := range []string{" INITIALLY DEFERRED", " DEFERRABLE"} {
+			if cut, found := strings.CutSuffix(definition, clause); found {
+				definition, when = cut, clause+when
+			}
+		}
+		definition = strings.TrimSuffix(definition, " WHERE ("+x.Where+")")
+		step.SQL = []string{fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s, ADD CONSTRAINT %s %s WHERE (%s)%s",
+			full(x.Table.Name), ident(x.Name), ident(x.Name), definition, condition, when)}
 		return step
 	}
 	fresh, concurrently := named(x.Name, "live"), "CONCURRENTLY "

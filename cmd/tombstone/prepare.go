@@ -29,6 +29,9 @@ the tables, or as a superuser.`)
 	}
 	return w.on(ctx, s, func(conn *pgx.Conn, p *policy.Policy) error {
 		if *apply || *remove {
+			if err := mayWrite(ctx, conn, false); err != nil {
+				return err
+			}
 			if err := lifecycle.Alone(ctx, conn, s.out); err != nil {
 				return err
 			}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -28,4 +30,29 @@ CREATE TABLE a (id int PRIMARY KEY, deleted_at timestamptz); INSERT INTO a SELEC
 		t.Errorf("%s deleted rows are left", got)
 	}
 	s.call(0, as(reports+"?options=-c%20default_transaction_read_only%3Doff", "undo", id)...)
+}
+
+// On a standby, what looks goes on, and what writes, if only to see whether it could, says where to go.
+func TestStandby(t *testing.T) {
+	s := newStage(t, "CREATE TABLE a (id int PRIMARY KEY, deleted_at timestamptz); INSERT INTO a SELECT generate_series(1, 3)", "tables: [{name: public.a, retention: 1s}]")
+	s.call(0, "prepare", "--apply")
+	s.sql("UPDATE a SET deleted_at = now()")
+	id := strings.TrimSpace(s.sql("SELECT id FROM tombstone.deletions"))
+	if err := os.WriteFile(filepath.Join(s.server.DataDir, "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.server.Restart(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"undo", id}, {"undo", "--dry-run", id}, {"restore", "a", "--key", "1"}, {"purge"}, {"purge", "--dry-run"}, {"erase", "a", "--key", "1"}, {"erase", "a", "--key", "1", "--dry-run"},
+		{"prepare", "--apply"}, {"prepare", "--remove"},
+	} {
+		if got := s.call(1, args...); !strings.Contains(got, "this server is a standby") {
+			t.Errorf("%q: %s", args, got)
+		}
+	}
+	for _, args := range [][]string{{"history"}, {"show", id}, {"doctor"}, {"prepare", "--check"}, {"prepare"}} {
+		s.call(0, args...)
+	}
 }

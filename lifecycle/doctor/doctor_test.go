@@ -114,6 +114,7 @@ func prepare(t testing.TB, conn *pgx.Conn, c *config.Config) {
 
 // byHand is what a person does where the advice is words, by check and object.
 var byHand = map[string]string{
+	"trigger marked on public.triggered": "DROP TRIGGER marked ON triggered",
 	"trigger forbidden on public.triggered": `CREATE FUNCTION forbid_mark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.id = 0 THEN RAISE 'it stays'; END IF; RETURN NEW; END $$;
 		DROP TRIGGER forbidden ON triggered;
 		CREATE TRIGGER forbidden BEFORE UPDATE OF deleted_at ON triggered FOR EACH ROW WHEN (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL) EXECUTE FUNCTION forbid_mark()`,

@@ -84,6 +84,7 @@ var Checks = []Check{
 	{"delete-trigger", "a DELETE trigger that fires no more"},
 	{"instead-of-delete", "a view whose DELETE is a trigger's business: the proxy refuses it"},
 	{"update-trigger", "an UPDATE trigger that now fires when a row is deleted"},
+	{"marking-trigger", "a trigger that marks rows by itself, where nothing is noted of it"},
 	{"delete-rule", "an ON DELETE rule that acts no more"},
 	{"update-rule", "an ON UPDATE rule that now acts when a row is deleted"},
 	{"open-view", "a view that shows tombstones"},

@@ -49,6 +49,9 @@ func (p *patient) triggers(ctx context.Context) error {
 		return err
 	}
 	for _, t := range list {
+		if !t.ours && t.sets() {
+			p.markingTrigger(t)
+		}
 		switch {
 		case t.ours && !t.enabled:
 			p.find(Finding{

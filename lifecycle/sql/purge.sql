@@ -7,11 +7,10 @@ CREATE TABLE IF NOT EXISTS tombstone.receipts (
 	started timestamptz NOT NULL,
 	finished timestamptz NOT NULL, -- when the last rows went
 	role name NOT NULL DEFAULT session_user,
-	application_name text DEFAULT nullif(current_setting('application_name'), ''),
-	client text DEFAULT host(inet_client_addr()) || ':' || inet_client_port(),
+	application_name text DEFAULT nullif(pg_catalog.current_setting('application_name'), ''),
+	client text DEFAULT pg_catalog.host(pg_catalog.inet_client_addr()) OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) pg_catalog.inet_client_port()::pg_catalog.text,
 	who text NOT NULL,     -- who ran the command, and where
 	tables jsonb NOT NULL  -- for each table, how much and what
 );
 
-CREATE INDEX IF NOT EXISTS severed_key ON tombstone.severed (relation, key);
 CREATE INDEX IF NOT EXISTS severed_was ON tombstone.severed (relation, was);

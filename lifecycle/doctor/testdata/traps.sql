@@ -37,6 +37,14 @@ CREATE FUNCTION trace() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO
 CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.id = 0 THEN RAISE 'it stays'; END IF; RETURN OLD; END $$;
 CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'DELETE' THEN INSERT INTO trail (what) VALUES ('gone'); END IF; RETURN NULL; END $$;
 CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.changed := now(); RETURN NEW; END $$;
+-- marking-trigger
+CREATE FUNCTION marks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF NEW.deleted_at = OLD.deleted_at THEN RETURN NEW; END IF;
+	IF NEW.name = 'gone' THEN NEW.deleted_at = now(); END IF; RETURN NEW;
+END $$;
+CREATE TRIGGER marked BEFORE UPDATE OF name ON triggered FOR EACH ROW EXECUTE FUNCTION marks();
+CREATE FUNCTION rounds() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.deleted_at := date_trunc('second', NEW.deleted_at); RETURN NEW; END $$;
+CREATE TRIGGER rounded BEFORE UPDATE OF deleted_at ON triggered FOR EACH ROW EXECUTE FUNCTION rounds();
 CREATE TRIGGER traced AFTER DELETE ON triggered FOR EACH ROW WHEN (OLD.id > 0) EXECUTE FUNCTION trace();
 CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO trail (what) VALUES ('some'); RETURN NULL; END $$;
 CREATE TRIGGER counted AFTER DELETE ON triggered FOR EACH STATEMENT EXECUTE FUNCTION counts();
