@@ -6,37 +6,45 @@ import (
 	"strings"
 )
 
-// flush has foreign keys followed level by level, at the end of a statement that deletes rows of the table.
+// flush has foreign keys followed level by level, at the end of a statement that deletes rows of the table. If that is a trigger's, and called by
+// what keys to the same group have taken along, the levels that are under way go on after it, and the rest is theirs to do.
 func (d *Database) flush(t *Table, group []*Table) *function {
 	after := trigger{
 		"tombstone_flush", t, "AFTER UPDATE OF " + ident(t.Protected.Marker),
-		"COALESCE(pg_catalog.current_setting('tombstone.following', true), '') OPERATOR(pg_catalog.<>) 'yes'", "",
+		"pg_catalog.current_setting('tombstone.following', true) IS DISTINCT FROM " + depth, "",
 		t.Kind != 'p', // a statement that names a partition has no statement trigger of the whole
 	}
-	var body strings.Builder
-	fmt.Fprintf(&body, `PERFORM pg_catalog.set_config('tombstone.following', 'yes', true);
-LOOP
-	PERFORM pg_catalog.set_config('tombstone.followed', '', true);
-	SET CONSTRAINTS %s IMMEDIATE;
-	EXIT WHEN pg_catalog.current_setting('tombstone.followed', true) OPERATOR(pg_catalog.=) '';
-END LOOP;
-`, constraints(d.levels(group), followed))
-	if late := slices.DeleteFunc(d.levels(group), func(t *Table) bool { return t.Kind != 'p' }); len(late) > 0 {
-		body.WriteString("SET CONSTRAINTS " + constraints(late, followed) + " DEFERRED;\n")
+	var late strings.Builder
+	if parted := slices.DeleteFunc(d.levels(group), func(t *Table) bool { return t.Kind != 'p' }); len(parted) > 0 {
+		late.WriteString("SET CONSTRAINTS " + constraints(parted, followed) + " DEFERRED;\n")
 	}
 	named := func(name string) func(*Table) string { return func(*Table) string { return name } }
 	if strays := slices.DeleteFunc(d.levels(group), func(t *Table) bool { return d.stray(t) == nil }); len(strays) > 0 {
 		list := constraints(strays, named("tombstone_stray"))
-		fmt.Fprintf(&body, "SET CONSTRAINTS %[1]s IMMEDIATE;\nSET CONSTRAINTS %[1]s DEFERRED;\n", list)
+		fmt.Fprintf(&late, "SET CONSTRAINTS %[1]s IMMEDIATE;\nSET CONSTRAINTS %[1]s DEFERRED;\n", list)
 	}
-	fmt.Fprintf(&body, `IF %[2]s THEN
+	fmt.Fprintf(&late, `IF %[2]s THEN
 	SET CONSTRAINTS %[1]s IMMEDIATE;
 	SET CONSTRAINTS %[1]s DEFERRED;
 END IF;
-PERFORM pg_catalog.set_config('tombstone.following', '', true);
 `, constraints(d.levels(group), named("tombstone_probe")), aboveReadCommitted)
+	body := fmt.Sprintf(`PERFORM pg_catalog.set_config('tombstone.following', %[1]s, true);
+LOOP
+	PERFORM pg_catalog.set_config(%[2]s, '', true);
+	SET CONSTRAINTS %[3]s IMMEDIATE;
+	EXIT WHEN pg_catalog.current_setting(%[2]s, true) OPERATOR(pg_catalog.=) '';
+END LOOP;
+IF level OPERATOR(pg_catalog.<>) '' AND level OPERATOR(pg_catalog.<>) %[1]s THEN
+	SET CONSTRAINTS %[3]s DEFERRED;
+	PERFORM pg_catalog.set_config(%[2]s, level, true);
+ELSE
+%[4]sEND IF;
+PERFORM pg_catalog.set_config('tombstone.following', COALESCE(above, ''), true);
+`, depth, literal(setting("followed", group)), constraints(d.levels(group), followed), indent(late.String()))
 	return &function{
-		name: dotted(t.Schema, t.Relation, "flush"), result: "NULL", triggers: []trigger{after}, body: body.String(),
+		name: dotted(t.Schema, t.Relation, "flush"), result: "NULL", triggers: []trigger{after}, body: body,
+		declare: fmt.Sprintf("above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true);\nlevel pg_catalog.text := pg_catalog.current_setting(%s, true); -- the depth at which it is under way\n",
+			literal(setting("followed", group))),
 		about: "After a statement that deletes rows of " + t.Name.String() + ": has foreign keys followed, level by level.",
 	}
 }

@@ -26,10 +26,10 @@ func (d *Database) follow(t *Table) []*function {
 	nests := flushed || slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && len(d.acting(k.Child)) > 0 })
 	var body strings.Builder
 	if nested || nests {
-		f.declare = "above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true); -- another row, whose key has taken this one along\nsaid pg_catalog.text;\n"
+		f.declare = "above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true);\nsaid pg_catalog.text;\n"
 	}
 	if nests {
-		body.WriteString("said := pg_catalog.set_config('tombstone.following', 'yes', true);\n")
+		body.WriteString("said := pg_catalog.set_config('tombstone.following', " + depth + ", true);\n")
 	}
 	for _, k := range acting {
 		then := ""
@@ -47,11 +47,11 @@ func (d *Database) follow(t *Table) []*function {
 		f.triggers = []trigger{after}
 		return []*function{f}
 	}
-	f.body = fmt.Sprintf(`IF pg_catalog.current_setting('tombstone.followed', true) IS DISTINCT FROM 'yes' THEN
-	said := pg_catalog.set_config('tombstone.followed', 'yes', true);
-	SET CONSTRAINTS %s DEFERRED; -- what this starts is of the next level
+	f.body = fmt.Sprintf(`IF pg_catalog.current_setting(%[1]s, true) IS DISTINCT FROM %[2]s THEN
+	said := pg_catalog.set_config(%[1]s, %[2]s, true);
+	SET CONSTRAINTS %[3]s DEFERRED; -- what this starts is of the next level
 END IF;
-`, constraints(d.levels(group), followed)) + body.String()
+`, literal(setting("followed", group)), depth, constraints(d.levels(group), followed)) + body.String()
 	after.deferrable = "DEFERRABLE INITIALLY IMMEDIATE"
 	if t.Kind == 'p' {
 		after.deferrable = initiallyDeferred
@@ -67,8 +67,14 @@ END IF;
 	}
 }
 
-// deeper notes that the statement has changed rows by what its cascades have started.
-const deeper = `IF FOUND AND above OPERATOR(pg_catalog.=) 'yes' THEN
+// depth tells who is at work, as long as it is. tombstone.following is that of the function that follows keys now: what changes rows there is a key,
+// and what does so deeper is a trigger of the application, whose statement ends before the next level begins.
+//
+// Were it only that keys are followed, rows that such a trigger deletes would keep what refers to them until the next statement.
+const depth = "pg_catalog.pg_trigger_depth()::pg_catalog.text"
+
+// deeper notes that the statement has changed rows by what its cascades have started: this row has gone by a key, too.
+const deeper = `IF FOUND AND above OPERATOR(pg_catalog.=) (pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1)::pg_catalog.text THEN
 	said := pg_catalog.set_config('tombstone.deeper', pg_catalog.statement_timestamp()::pg_catalog.text, true);
 END IF;
 `
