@@ -28,6 +28,10 @@ func (d *Database) follow(t *Table) []*function {
 	if nested || nests {
 		f.declare = "above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true);\nsaid pg_catalog.text;\n"
 	}
+	if slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && k.Child.Protected == nil }) {
+		// A trigger may have deleted this row in the middle of what the server takes along, whose other rows are still to be kept.
+		f.declare += "parting pg_catalog.text := pg_catalog.current_setting('tombstone.parting', true);\n"
+	}
 	if nests {
 		body.WriteString("said := pg_catalog.set_config('tombstone.following', " + depth + ", true);\n")
 	}

@@ -66,7 +66,7 @@ func part(t *Table, keys []*ForeignKey) *function {
 // if whoever deletes it sees them: a session that looks at all rows, tombstone purge and erase.
 const sighted = `IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND (
 	COALESCE(pg_catalog.current_setting('tombstone.delete', true), '') OPERATOR(pg_catalog.<>) 'purge'
-	OR COALESCE(pg_catalog.current_setting('tombstone.moving', true), '') OPERATOR(pg_catalog.=) pg_catalog.format('%s %s', OLD.tableoid, OLD.ctid)
+	OR COALESCE(pg_catalog.current_setting(` + mover + `, true), '') OPERATOR(pg_catalog.=) ` + moves + `
 	OR pg_catalog.lower(COALESCE(pg_catalog.current_setting('tombstone.visibility', true), '')) OPERATOR(pg_catalog.=) 'all'
 	OR COALESCE(pg_catalog.current_setting('tombstone.sighted', true), '') OPERATOR(pg_catalog.=) 'yes')
 THEN
@@ -131,7 +131,7 @@ END IF;
 				remark(k.Name, k.Child.Name.String()), k.Child.only(), k.matches("OLD.", "c."), dead(k.Child.Protected, "c."))
 		}
 	}
-	body.WriteString("PERFORM pg_catalog.set_config('tombstone.moving', pg_catalog.format('%s %s', OLD.tableoid, OLD.ctid), true);\n")
+	body.WriteString("PERFORM pg_catalog.set_config(" + mover + ", " + moves + ", true);\n")
 	f.body = body.String()
 	f.triggers = []trigger{{"tombstone_depart", t, "BEFORE DELETE", "", "", false}}
 	return f
