@@ -60,3 +60,14 @@ INSERT INTO users VALUES (1, 'eu', NULL), (2, 'eu', 1), (3, 'eu', 2), (4, 'eu', 
 		t.Errorf("a real DELETE is told %q", got)
 	}
 }
+
+// What one statement has done by its cascades says nothing of a deferred key of the next, however the two are sent: in one message, or by one function.
+func TestNextStatement(t *testing.T) {
+	hard, soft := twins(t, "next_statement", actions)
+	for _, sql := range []string{
+		"DELETE FROM tree WHERE id = 1; INSERT INTO later VALUES (50, 9); UPDATE later SET user_id = 10 WHERE id = 50; DELETE FROM users WHERE id = 9",
+		"INSERT INTO tree VALUES (11, NULL), (12, 11), (13, 12); BEGIN; DELETE FROM users WHERE id = 11; DELETE FROM tree WHERE id = 11; INSERT INTO later VALUES (51, 11); DELETE FROM later WHERE id = 51; COMMIT",
+	} {
+		alike(t, hard, soft, sql, "SELECT 'users', id, 0 FROM users UNION ALL SELECT 'later', id, user_id FROM later UNION ALL SELECT 'orders', id, user_id FROM orders UNION ALL SELECT 'tree', id, up FROM tree ORDER BY 1, 2")
+	}
+}
