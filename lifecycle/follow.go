@@ -21,19 +21,20 @@ func (d *Database) follow(t *Table) []*function {
 		return nil
 	}
 	group := d.group(t)
+	following := literal(setting("following", group))
 	flushed := d.flushed(t)
 	nested := slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.OnDelete == 'c' && k.Child == t && k.Parent.Protected != nil })
 	nests := flushed || slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && len(d.acting(k.Child)) > 0 })
 	var body strings.Builder
 	if nested || nests {
-		f.declare = "above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true);\nsaid pg_catalog.text;\n"
+		f.declare = "above pg_catalog.text := pg_catalog.current_setting(" + following + ", true);\nsaid pg_catalog.text;\n"
 	}
 	if slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && k.Child.Protected == nil }) {
 		// A trigger may have deleted this row in the middle of what the server takes along, whose other rows are still to be kept.
 		f.declare += "parting pg_catalog.text := pg_catalog.current_setting('tombstone.parting', true);\n"
 	}
 	if nests {
-		body.WriteString("said := pg_catalog.set_config('tombstone.following', " + depth + ", true);\n")
+		body.WriteString("said := pg_catalog.set_config(" + following + ", " + depth + ", true);\n")
 	}
 	for _, k := range acting {
 		then := ""
@@ -43,9 +44,9 @@ func (d *Database) follow(t *Table) []*function {
 		body.WriteString(k.action(d.identity(k.Child), then))
 	}
 	if nests {
-		body.WriteString("said := pg_catalog.set_config('tombstone.following', COALESCE(above, ''), true);\n")
+		body.WriteString("said := pg_catalog.set_config(" + following + ", COALESCE(above, ''), true);\n")
 	}
-	after := trigger{followed(t), t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), "", false}
+	after := trigger{"First_tombstone_follow", t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), "", false}
 	if !flushed {
 		f.body = body.String() + "IF " + aboveReadCommitted + " THEN\n" + indent(probe("NULL")) + "END IF;\n"
 		f.triggers = []trigger{after}
@@ -55,14 +56,14 @@ func (d *Database) follow(t *Table) []*function {
 	said := pg_catalog.set_config(%[1]s, %[2]s, true);
 	SET CONSTRAINTS %[3]s DEFERRED; -- what this starts is of the next level
 END IF;
-`, literal(setting("followed", group)), depth, constraints(d.levels(group), followed)) + body.String()
-	after.deferrable = "DEFERRABLE INITIALLY IMMEDIATE"
+`, literal(setting("followed", group)), depth, constraints(d.levels(group), func(t *Table) string { return followed(t, group) })) + body.String()
+	after.name, after.deferrable = followed(t, group), "DEFERRABLE INITIALLY IMMEDIATE"
 	if t.Kind == 'p' {
 		after.deferrable = initiallyDeferred
 	}
 	f.triggers = []trigger{after}
 	seen := after
-	seen.name, seen.condition, seen.deferrable = "tombstone_probe", after.condition+" AND "+aboveReadCommitted, initiallyDeferred
+	seen.name, seen.condition, seen.deferrable = ofGroup("tombstone_probe", group), after.condition+" AND "+aboveReadCommitted, initiallyDeferred
 	return []*function{f, d.flush(t, group),
 		{
 			name: dotted(t.Schema, t.Relation, "probe"), result: "NULL", body: probe("NULL"), triggers: []trigger{seen},
@@ -71,8 +72,8 @@ END IF;
 	}
 }
 
-// depth tells who is at work, as long as it is. tombstone.following is that of the function that follows keys now: what changes rows there is a key,
-// and what does so deeper is a trigger of the application, whose statement ends before the next level begins.
+// depth tells who is at work. While keys to tables of a group are followed, tombstone.following_.. is the depth of the function that does: what changes
+// rows there is a key, and what does so deeper is a trigger of the application, whose statement ends before the next level begins.
 //
 // Were it only that keys are followed, rows that such a trigger deletes would keep what refers to them until the next statement.
 const depth = "pg_catalog.pg_trigger_depth()::pg_catalog.text"

@@ -74,10 +74,13 @@ func print(text string) string {
 }
 
 // setting is a setting of the transaction about a group of tables. noted says that rows of them which it deletes are noted: those whose marker is its
-// time. followed is the depth of the triggers that follow keys to them.
-func setting(what string, group []*Table) string {
+// time. following is the depth of the function that follows keys to them, followed that of the last one whose level is not over.
+func setting(what string, group []*Table) string { return "tombstone." + what + "_" + hash(group) }
+
+// hash tells a group of tables from others.
+func hash(group []*Table) string {
 	sum := sha256.Sum256([]byte(relations(group)))
-	return "tombstone." + what + "_" + hex.EncodeToString(sum[:4])
+	return hex.EncodeToString(sum[:4])
 }
 
 // relations writes tables as an array.
