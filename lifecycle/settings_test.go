@@ -71,3 +71,26 @@ func TestNextStatement(t *testing.T) {
 		alike(t, hard, soft, sql, "SELECT 'users', id, 0 FROM users UNION ALL SELECT 'later', id, user_id FROM later UNION ALL SELECT 'orders', id, user_id FROM orders UNION ALL SELECT 'tree', id, up FROM tree ORDER BY 1, 2")
 	}
 }
+
+// What the server deletes for good is kept as a part of a deletion only while one takes it along: a trigger of the application that deletes later, in
+// the same transaction, means what it says, and undo has nothing of it.
+func TestKeptNoLonger(t *testing.T) {
+	soft := &twin{Conn: database(t, "kept_no_longer")}
+	if _, err := soft.Exec(within(t), `
+CREATE TABLE regions (id int PRIMARY KEY);
+CREATE TABLE users (id int PRIMARY KEY, region int REFERENCES regions ON DELETE CASCADE, deleted_at timestamptz);
+CREATE TABLE sessions (id int PRIMARY KEY, user_id int REFERENCES users ON DELETE CASCADE);
+CREATE TABLE logouts (user_id int);
+CREATE FUNCTION log_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM sessions WHERE user_id = NEW.user_id; RETURN NEW; END $$;
+CREATE TRIGGER log_out AFTER INSERT ON logouts FOR EACH ROW EXECUTE FUNCTION log_out();
+INSERT INTO regions VALUES (1), (2); INSERT INTO users VALUES (1, 1), (2, 2); INSERT INTO sessions VALUES (1, 1), (2, 2)`); err != nil {
+		t.Fatal(err)
+	}
+	soft.prepare(t, "tables: [{name: public.users}]\n")
+	for _, sql := range []string{"BEGIN", "DELETE FROM regions WHERE id = 1", "INSERT INTO logouts VALUES (2)", "COMMIT"} {
+		soft.do(t, sql)
+	}
+	if got := soft.do(t, "SELECT relation, row ->> 'id' FROM tombstone.archive ORDER BY id"); got != "[users 1]\n[sessions 1]\n2;" {
+		t.Errorf("kept are\n%s", got)
+	}
+}
