@@ -53,10 +53,10 @@ func Begin(o proxy.Options, log *Journal, patience time.Duration, never ...strin
 		select {
 		case err = <-done:
 			if err != nil {
-				err = fmt.Errorf("Serve: %w", err)
+				err = fmt.Errorf("the proxy: %w", err)
 			}
 		case <-time.After(patience):
-			err = fmt.Errorf("Serve has not returned %s after its context ended", patience)
+			err = fmt.Errorf("the proxy has not ended %s after its context did", patience)
 		}
 		said := log.String()
 		for _, bad := range append(never, "internal error") {
