@@ -1,8 +1,6 @@
 package lifecycle
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 )
 
@@ -23,13 +21,12 @@ const planned = "plans pg_catalog.text;\nseqscan pg_catalog.text;\nsaid pg_catal
 // firstPlans comes before what planByIndex writes, in a function that is called for each of many rows, where byIndex would cost a third of the rest: it
 // counts the first calls in a transaction. Five plans are made for their values, and the sixth is kept.
 func firstPlans(t *Table) string {
-	sum := sha256.Sum256([]byte(full(t.Name)))
 	return fmt.Sprintf(`plans := COALESCE(pg_catalog.current_setting(%[1]s, true), '');
 IF plans OPERATOR(pg_catalog.<>) '......' THEN
 	seqscan := pg_catalog.current_setting('enable_seqscan');
 	said := pg_catalog.set_config(%[1]s, plans OPERATOR(pg_catalog.||) '.', true);
 END IF;
-`, literal("tombstone.planned_"+hex.EncodeToString(sum[:4])))
+`, literal("tombstone.planned_"+hash(full(t.Name))))
 }
 
 // planByIndex is byIndex in the first calls.

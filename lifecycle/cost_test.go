@@ -3,13 +3,13 @@ package lifecycle
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 )
 
 // What the database's half costs: all sides take a few rows each in turns, so that what else the machine does meets all of them, and the median of
@@ -20,22 +20,9 @@ import (
 func BenchmarkCost(b *testing.B) {
 	b.Run("Memory", cost)
 	b.Run("Durable", func(b *testing.B) {
-		programs, err := cluster.Ensure(within(b), os.Stderr, 0)
-		if err != nil {
-			b.Fatal(err)
-		}
 		fast := server
 		defer func() { server = fast }()
-		settings := map[string]string{"fsync": "on", "full_page_writes": "on", "autovacuum": "off"}
-		if server, err = cluster.Start(within(b), cluster.Options{Programs: programs, Settings: settings}); err != nil {
-			b.Fatal(err)
-		}
-		durable := server
-		b.Cleanup(func() {
-			if err := durable.Stop(); err != nil {
-				b.Error(err)
-			}
-		})
+		server = clustertest.Start(b, cluster.Options{Settings: map[string]string{"fsync": "on", "full_page_writes": "on", "autovacuum": "off"}})
 		cost(b)
 	})
 }

@@ -21,21 +21,23 @@ func (d *Database) follow(t *Table) []*function {
 		return nil
 	}
 	group := d.group(t)
+	following := literal(setting("following", group))
 	flushed := d.flushed(t)
 	nested := slices.ContainsFunc(d.Keys, func(k *ForeignKey) bool { return k.OnDelete == 'c' && k.Child == t && k.Parent.Protected != nil })
 	nests := flushed || slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && len(d.acting(k.Child)) > 0 })
 	var body strings.Builder
 	if nested || nests {
-		f.declare = "above pg_catalog.text := pg_catalog.current_setting('tombstone.following', true); -- another row, whose key has taken this one along\nsaid pg_catalog.text;\n"
+		f.declare = "above pg_catalog.text := pg_catalog.current_setting(" + following + ", true);\nsaid pg_catalog.text;\n"
 	}
 	if slices.ContainsFunc(acting, func(k *ForeignKey) bool { return k.OnDelete == 'c' && k.Child.Protected == nil }) {
-		f.declare += "parted pg_catalog.text := pg_catalog.current_setting('tombstone.parting', true); -- by a real deletion in the same statement\n"
+		// A trigger, or a real deletion in the same statement, may be in the middle of what the server takes along, whose other rows are still to be kept.
+		f.declare += "parting pg_catalog.text := pg_catalog.current_setting('tombstone.parting', true);\n"
 	}
 	if slices.ContainsFunc(acting, (*ForeignKey).cuts) {
 		f.declare += seqscan
 	}
 	if nests {
-		body.WriteString("said := pg_catalog.set_config('tombstone.following', 'yes', true);\n")
+		body.WriteString("said := pg_catalog.set_config(" + following + ", " + depth + ", true);\n")
 	}
 	for i, k := range acting {
 		then := ""
@@ -49,27 +51,27 @@ func (d *Database) follow(t *Table) []*function {
 		body.WriteString(k.action(d.identity(k.Child), then))
 	}
 	if nests {
-		body.WriteString("said := pg_catalog.set_config('tombstone.following', COALESCE(above, ''), true);\n")
+		body.WriteString("said := pg_catalog.set_config(" + following + ", COALESCE(above, ''), true);\n")
 	}
-	after := trigger{followed(t), t, "AFTER UPDATE OF " + ident(t.Protected.Marker), dead(t.Protected, "NEW."), "", false}
+	after := trigger{"First_tombstone_follow", t, "AFTER UPDATE OF " + ident(t.Protected.Marker), dead(t.Protected, "NEW."), "", false}
 	f.body = unless(live(t.Protected, "OLD."), f.result)
 	if !flushed {
 		f.body += body.String() + "IF " + aboveReadCommitted + " THEN\n" + indent(probe("NULL")) + "END IF;\n"
 		f.triggers = []trigger{after}
 		return []*function{f}
 	}
-	f.body += fmt.Sprintf(`IF pg_catalog.current_setting('tombstone.followed', true) IS DISTINCT FROM 'yes' THEN
-	said := pg_catalog.set_config('tombstone.followed', 'yes', true);
-	SET CONSTRAINTS %s DEFERRED; -- what this starts is of the next level
+	f.body += fmt.Sprintf(`IF pg_catalog.current_setting(%[1]s, true) IS DISTINCT FROM %[2]s THEN
+	said := pg_catalog.set_config(%[1]s, %[2]s, true);
+	SET CONSTRAINTS %[3]s DEFERRED; -- what this starts is of the next level
 END IF;
-`, d.level(group)) + body.String()
-	after.deferrable = "DEFERRABLE INITIALLY IMMEDIATE"
+`, literal(setting("followed", group)), depth, d.level(group)) + body.String()
+	after.name, after.deferrable = followed(t, group), "DEFERRABLE INITIALLY IMMEDIATE"
 	if t.Kind == 'p' {
 		after.deferrable = initiallyDeferred
 	}
 	f.triggers = []trigger{after}
 	seen := after
-	seen.name, seen.condition, seen.deferrable = "tombstone_probe", burying(t)+" AND "+aboveReadCommitted, initiallyDeferred
+	seen.name, seen.condition, seen.deferrable = ofGroup("tombstone_probe", group), burying(t)+" AND "+aboveReadCommitted, initiallyDeferred
 	return []*function{f, d.flush(t, group),
 		{
 			name: dotted(t.Schema, t.Relation, "probe"), result: "NULL", body: probe("NULL"), triggers: []trigger{seen},
@@ -78,8 +80,17 @@ END IF;
 	}
 }
 
-// deeper notes that the statement has changed rows by what its cascades have started.
-const deeper = `IF FOUND AND above OPERATOR(pg_catalog.=) 'yes' THEN
+// depth tells who is at work. While keys to tables of a group are followed, tombstone.following_.. is the depth of the function that does: what changes
+// rows there is a key, and what does so deeper is a trigger of the application, whose statement ends before the next level begins.
+//
+// Were it only that keys are followed, rows that such a trigger deletes would keep what refers to them until the next statement.
+const depth = "pg_catalog.pg_trigger_depth()::pg_catalog.text"
+
+// lessDeep is the depth of the function whose statement has called this one.
+const lessDeep = "(pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1)::pg_catalog.text"
+
+// deeper notes that the statement has changed rows by what its cascades have started: this row has gone by a key, too.
+const deeper = `IF FOUND AND above OPERATOR(pg_catalog.=) ` + lessDeep + ` THEN
 	said := pg_catalog.set_config('tombstone.deeper', pg_catalog.statement_timestamp()::pg_catalog.text, true);
 END IF;
 `

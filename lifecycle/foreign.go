@@ -48,9 +48,9 @@ func (k *ForeignKey) action(identity []string, then string) string {
 		fmt.Fprintf(&b, "UPDATE %s c SET %s\nWHERE %s;\n", child.only(), stamp(child.Protected), where)
 		b.WriteString(then)
 	case k.OnDelete == 'c':
-		fmt.Fprintf(&b, `PERFORM pg_catalog.set_config('tombstone.parting', pg_catalog.now()::pg_catalog.text, true); -- its rows move to the archive
+		fmt.Fprintf(&b, `PERFORM pg_catalog.set_config('tombstone.parting', `+thisMessage+`, true); -- its rows move to the archive
 DELETE FROM %s c WHERE %s;
-PERFORM pg_catalog.set_config('tombstone.parting', COALESCE(parted, ''), true);
+PERFORM pg_catalog.set_config('tombstone.parting', COALESCE(parting, ''), true);
 `, child.only(), where)
 	case k.OnDelete == 'n', k.OnDelete == 'd':
 		value := map[byte]string{'n': "NULL", 'd': "DEFAULT"}[k.OnDelete]

@@ -13,8 +13,9 @@ func (d *Database) deferred(k *ForeignKey) *function {
 		name = named("tombstone.restrict", k.Name)
 	}
 	body := k.stillReferred()
-	if d.entangled(d.group(k.Parent)) {
-		body = fmt.Sprintf("IF pg_catalog.current_setting('tombstone.following', true) OPERATOR(pg_catalog.=) 'yes' THEN\n\tPERFORM pg_catalog.set_config(%s, 'yes', true); -- see hold\n\tRETURN NULL;\nEND IF;\n", literal(k.due())) + body
+	if group := d.group(k.Parent); d.entangled(group) {
+		body = fmt.Sprintf("IF pg_catalog.current_setting(%s, true) OPERATOR(pg_catalog.=) %s THEN\n\tPERFORM pg_catalog.set_config(%s, 'yes', true); -- see hold\n\tRETURN NULL;\nEND IF;\n",
+			literal(setting("following", group)), lessDeep, literal(k.due())) + body
 	}
 	return &function{
 		name: dotted(k.Child.Schema, k.Child.Relation, k.Name, "restrict"), result: "NULL",
@@ -49,14 +50,15 @@ func (d *Database) hold(t *Table) *function {
 			fmt.Fprintf(&body, "IF pg_catalog.current_setting(%s, true) OPERATOR(pg_catalog.=) 'yes' THEN\n%sEND IF;\n", literal(k.due()), indent(remark(k.Name, k.Child.Name.String())+"\n"+k.stillReferred()))
 		}
 	}
-	if body.Len() == 0 || !d.entangled(d.group(t)) {
+	group := d.group(t)
+	if body.Len() == 0 || !d.entangled(group) {
 		return nil
 	}
-	condition := burying(t) + " AND pg_catalog.current_setting('tombstone.following', true) OPERATOR(pg_catalog.=) 'yes'"
+	condition := fmt.Sprintf("%s AND pg_catalog.current_setting(%s, true) OPERATOR(pg_catalog.=) %s", burying(t), literal(setting("following", group)), depth)
 	return &function{
 		name: dotted(t.Schema, t.Relation, "hold"), result: "NULL", body: body.String(),
 		about:    "After a row of " + t.Name.String() + " is taken along: no row may refer to it by a deferrable key.",
-		triggers: []trigger{{holding, t, "AFTER UPDATE OF " + ident(t.Protected.Marker), condition, initiallyDeferred, false}},
+		triggers: []trigger{{ofGroup(holding, group), t, "AFTER UPDATE OF " + ident(t.Protected.Marker), condition, initiallyDeferred, false}},
 	}
 }
 

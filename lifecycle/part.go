@@ -45,7 +45,7 @@ func part(t *Table, keys []*ForeignKey) *function {
 		return nil
 	}
 	if t.Protected == nil {
-		body.WriteString("IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n\tPERFORM pg_catalog.set_config('tombstone.parting', pg_catalog.now()::pg_catalog.text, true);\nEND IF;\n")
+		body.WriteString("IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n\tPERFORM pg_catalog.set_config('tombstone.parting', " + thisMessage + ", true);\nEND IF;\n")
 	}
 	f.body = body.String()
 	if len(columns) > 0 {
@@ -62,11 +62,15 @@ func part(t *Table, keys []*ForeignKey) *function {
 	return f
 }
 
+// thisMessage is the time of what the client has sent: what the server deletes because of it goes to the archive, and nobody tells when that is over.
+// What a trigger of the application deletes for good in a later statement of the transaction is its own doing.
+const thisMessage = "pg_catalog.statement_timestamp()::pg_catalog.text"
+
 // sighted leaves the tombstones that refer to a live row where they are if it does not go, as the guard says; if it goes to another partition; and
 // if whoever deletes it sees them: a session that looks at all rows, tombstone purge and erase.
 const sighted = `IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND (
 	COALESCE(pg_catalog.current_setting('tombstone.delete', true), '') OPERATOR(pg_catalog.<>) 'purge'
-	OR COALESCE(pg_catalog.current_setting('tombstone.moving', true), '') OPERATOR(pg_catalog.=) pg_catalog.format('%s %s', OLD.tableoid, OLD.ctid)
+	OR COALESCE(pg_catalog.current_setting(` + mover + `, true), '') OPERATOR(pg_catalog.=) ` + moves + `
 	OR pg_catalog.lower(COALESCE(pg_catalog.current_setting('tombstone.visibility', true), '')) OPERATOR(pg_catalog.=) 'all'
 	OR COALESCE(pg_catalog.current_setting('tombstone.sighted', true), '') OPERATOR(pg_catalog.=) 'yes')
 THEN
@@ -98,7 +102,7 @@ func (d *Database) depart(t *Table) *function {
 		about: "Before a row of " + t.Name.String() + " goes by ON DELETE CASCADE: the row moves to the archive.",
 	}
 	var body strings.Builder
-	body.WriteString(`IF COALESCE(pg_catalog.current_setting('tombstone.parting', true), '') OPERATOR(pg_catalog.<>) pg_catalog.now()::pg_catalog.text
+	body.WriteString(`IF COALESCE(pg_catalog.current_setting('tombstone.parting', true), '') OPERATOR(pg_catalog.<>) ` + thisMessage + `
 	OR pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.<) 2 THEN
 	RETURN OLD; -- that is for the guard to judge
 END IF;
@@ -131,7 +135,7 @@ END IF;
 				remark(k.Name, k.Child.Name.String()), k.Child.only(), k.matches("OLD.", "c."), dead(k.Child.Protected, "c."))
 		}
 	}
-	body.WriteString("PERFORM pg_catalog.set_config('tombstone.moving', pg_catalog.format('%s %s', OLD.tableoid, OLD.ctid), true);\n")
+	body.WriteString("PERFORM pg_catalog.set_config(" + mover + ", " + moves + ", true);\n")
 	f.body = body.String()
 	f.triggers = []trigger{{"tombstone_depart", t, "BEFORE DELETE", "", "", false}}
 	return f

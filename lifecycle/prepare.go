@@ -100,7 +100,7 @@ func Prepare(d *Database) Script {
 		if !k.acts() {
 			add(k.Parent, d.deferred(k))
 		}
-		add(k.Child, k.present()...)
+		add(k.Child, k.present(d)...)
 		if k.Deferrable {
 			add(k.Child, k.cleared())
 		}

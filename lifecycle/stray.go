@@ -42,7 +42,7 @@ func (d *Database) stray(t *Table) *function {
 		triggers: []trigger{{"tombstone_stray", t, "AFTER UPDATE OF " + ident(t.Protected.Marker), burying(t), "", false}}, // by its name after what follows keys
 	}
 	if d.flushed(t) {
-		f.triggers[0].deferrable = initiallyDeferred
+		f.triggers[0].name, f.triggers[0].deferrable = ofGroup("tombstone_stray", d.group(t)), initiallyDeferred
 	}
 	return f
 }

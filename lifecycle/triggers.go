@@ -77,10 +77,10 @@ func print(text string) string {
 	return " [" + hex.EncodeToString(sum[:6]) + "]"
 }
 
-// setting is the session setting that says, until the end of the transaction, that rows of a group of tables which it deletes are noted: those
-// whose marker is its time.
-func setting(group []*Table) string {
-	return "tombstone.noted_" + hash(relations(group))
+// setting is a setting of the transaction about a group of tables. noted says that rows of them which it deletes are noted: those whose marker is its
+// time. following is the depth of the function that follows keys to them, followed that of the last one whose level is not over.
+func setting(what string, group []*Table) string {
+	return "tombstone." + what + "_" + hash(relations(group))
 }
 
 // hash is a part of a name that tells one thing from others.
@@ -126,9 +126,9 @@ func (d *Database) record(t *Table) *function {
 	if tells(t.Protected) {
 		// The cheaper test is first: this is asked for each row. Assignments instead of PERFORM, since the language evaluates an expression itself.
 		marker := "NEW." + ident(t.Protected.Marker)
-		first := fmt.Sprintf("(pg_catalog.current_setting(%s, true) OPERATOR(pg_catalog.=) 'yes') IS NOT TRUE OR %s OPERATOR(pg_catalog.<>) pg_catalog.now()", literal(setting(group)), marker)
+		first := fmt.Sprintf("(pg_catalog.current_setting(%s, true) OPERATOR(pg_catalog.=) 'yes') IS NOT TRUE OR %s OPERATOR(pg_catalog.<>) pg_catalog.now()", literal(setting("noted", group)), marker)
 		note = fmt.Sprintf("IF %s OPERATOR(pg_catalog.=) pg_catalog.now() AND tombstone.deletion(%s) THEN\n\tnoted := pg_catalog.set_config(%s, 'yes', true); -- so that nothing is called for the next row\nELSE\n%sEND IF;\n",
-			marker, tables, literal(setting(group)), indent(note))
+			marker, tables, literal(setting("noted", group)), indent(note))
 		f.declare = "noted pg_catalog.text;\n"
 		if locks {
 			note = "IF " + first + " THEN\n" + indent(note) + "END IF;\n"

@@ -1,19 +1,17 @@
 package lifecycle
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tombstone/cluster"
-	"tombstone/config"
+	"tombstone/cluster/clustertest"
+	"tombstone/config/configtest"
 	"tombstone/policy"
 	"tombstone/rewrite"
 )
@@ -21,35 +19,13 @@ import (
 var server *cluster.Cluster
 
 func TestMain(m *testing.M) {
-	status, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "lifecycle:", err)
-		status = 1
-	}
-	os.Exit(status)
+	clustertest.Main(m, func(s *clustertest.Shared) (err error) {
+		server, err = s.Start(cluster.Options{Settings: map[string]string{"autovacuum": "off"}})
+		return err
+	})
 }
 
-func run(m *testing.M) (status int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	programs, err := cluster.Ensure(ctx, os.Stderr, 0)
-	if err != nil {
-		return 1, err
-	}
-	if server, err = cluster.Start(ctx, cluster.Options{Programs: programs, Settings: map[string]string{"autovacuum": "off"}}); err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, server.Stop()) }()
-	return m.Run(), nil
-}
-
-// within bounds what a test waits for.
-func within(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
+var within = clustertest.Within
 
 // twin is a database that really deletes, or one that keeps what is deleted.
 type twin struct {
@@ -63,29 +39,17 @@ type twin struct {
 
 func database(t testing.TB, name string) *pgx.Conn {
 	t.Helper()
-	admin := connect(t, "postgres")
-	if _, err := admin.Exec(within(t), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	return connect(t, name)
+	return clustertest.Database(t, server, name)
 }
 
 func connect(t testing.TB, db string) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(within(t), server.DSN(db))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
+	return clustertest.Connect(t, server.DSN(db))
 }
 
 func policyOf(t testing.TB, tables string) *policy.Policy {
 	t.Helper()
-	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\n"+tables))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := configtest.Parse(t, tables)
 	return policy.New(c.Tables, c.Bodies)
 }
 

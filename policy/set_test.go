@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tombstone/config"
+	"tombstone/config/configtest"
 	"tombstone/policy/catalog"
 )
 
@@ -16,10 +16,7 @@ func stamp(typ string) []catalog.Column {
 
 func resolve(t *testing.T, tables string, relations ...catalog.Relation) *Set {
 	t.Helper()
-	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables:\n"+tables))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := configtest.Parse(t, "tables:\n"+tables)
 	for i := range relations {
 		if relations[i].OID == 0 {
 			relations[i].OID = uint32(100 + i)
@@ -139,10 +136,7 @@ func TestMentions(t *testing.T) {
 }
 
 func TestAssume(t *testing.T) {
-	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables: [{name: \"*.*\"}]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := configtest.Parse(t, "tables: [{name: \"*.*\"}]\n")
 	s := New(c.Tables, c.Bodies).Assume()
 	if got := found(s, "public.whatever"); got != "protected by deleted_at" {
 		t.Error(got)

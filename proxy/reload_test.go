@@ -7,17 +7,14 @@ import (
 
 	"github.com/jackc/pgproto3/v2"
 
-	"tombstone/config"
+	"tombstone/config/configtest"
 	"tombstone/policy"
 )
 
 // protect has the session's server go over to a policy for these tables.
 func (x *table) protect(tables string) {
 	x.t.Helper()
-	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables: "+tables))
-	if err != nil {
-		x.t.Fatal(err)
-	}
+	c := configtest.Parse(x.t, "tables: "+tables)
 	x.Current.Store(&Rules{Policy: policy.New(c.Tables, c.Bodies), Snapshots: NewSnapshots(time.Hour), StatementBytes: 1 << 20, MessageBytes: 1 << 30})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"tombstone/config"
+	"tombstone/config/configtest"
 	"tombstone/policy"
 )
 
@@ -23,10 +24,7 @@ func observing(t testing.TB, tables string) *policy.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables:\n"+tables))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := configtest.Parse(t, "tables:\n"+tables)
 	return policy.New(c.Tables, c.Bodies).Resolve(known)
 }
 

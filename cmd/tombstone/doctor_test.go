@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -12,29 +11,13 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"tombstone/cluster"
 )
 
 // The status says how bad it is, the JSON what it is, and the advice mends it.
 func TestDoctor(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	c, err := cluster.Start(ctx, cluster.Options{Programs: needPostgres(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	const schema = `CREATE TABLE users (id int PRIMARY KEY, name text, deleted_at timestamptz); INSERT INTO users VALUES (1, 'a', NULL), (2, 'b', now());
-CREATE VIEW names AS SELECT name FROM users;`
-	if _, err := c.Psql(ctx, "postgres", schema); err != nil {
-		t.Fatal(err)
-	}
-	config := file(t, "tombstone.yaml", fmt.Sprintf("listen: 127.0.0.1:0\nupstream: postgres://postgres@127.0.0.1:%d/postgres\ntables:\n  - name: public.users\n", c.Port))
+	s := newStage(t, `CREATE TABLE users (id int PRIMARY KEY, name text, deleted_at timestamptz); INSERT INTO users VALUES (1, 'a', NULL), (2, 'b', now());
+CREATE VIEW names AS SELECT name FROM users;`, "tables:\n  - name: public.users\n")
+	config := s.file
 	call := func(status int, args ...string) outcome {
 		t.Helper()
 		o := tombstone(t, "", append([]string{"doctor", "--config", config}, args...)...)
@@ -62,12 +45,10 @@ CREATE VIEW names AS SELECT name FROM users;`
 	if err := json.Unmarshal([]byte(call(0, "--json").out), &list); err != nil || list[0].Check != "open-view" || !list[0].SQL {
 		t.Fatalf("%v %+v", err, list)
 	}
-	if _, err := c.Psql(ctx, "postgres", list[0].Fix); err != nil {
-		t.Fatal(err)
-	}
+	s.sql(list[0].Fix)
 	call(0, "--fail-on", "warning")
-	watched(ctx, t, config)
-	if o := tombstone(t, "", "doctor", "--config", config, "--dsn", fmt.Sprintf("postgres://postgres@127.0.0.1:%d/none", c.Port), "--fail-on", "never"); o.status != 1 || !strings.Contains(o.err, `database "none" does not exist`) {
+	watched(s.ctx, t, config)
+	if o := tombstone(t, "", "doctor", "--config", config, "--dsn", strings.TrimSuffix(s.direct("postgres"), "postgres")+"none", "--fail-on", "never"); o.status != 1 || !strings.Contains(o.err, `database "none" does not exist`) {
 		t.Errorf("%d %s", o.status, o.err)
 	}
 }

@@ -1,57 +1,23 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"tombstone/cluster"
-	"tombstone/config"
+	"tombstone/cluster/clustertest"
 	"tombstone/lifecycle"
 )
 
 // A database is prepared, a client deletes through the proxy, and somebody undoes it.
 func TestDeleteAndUndo(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	c, err := cluster.Start(ctx, cluster.Options{Programs: needPostgres(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	const schema = `CREATE TABLE users (id int PRIMARY KEY, email text UNIQUE);
+	s := newStage(t, `CREATE TABLE users (id int PRIMARY KEY, email text UNIQUE);
 CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users ON DELETE CASCADE);
 INSERT INTO users VALUES (1, 'a@example.org'), (2, 'b@example.org');
 INSERT INTO orders VALUES (10, 1), (11, 1), (20, 2);
-CREATE ROLE app LOGIN; GRANT SELECT, INSERT, DELETE ON users, orders TO app;`
-	if _, err := c.Psql(ctx, "postgres", schema); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "tombstone.yaml")
-	text := fmt.Sprintf("listen: 127.0.0.1:0\nupstream: postgres://postgres@127.0.0.1:%d/postgres\ntables:\n  - name: public.users\n  - name: public.orders\n", c.Port)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	call := func(status int, args ...string) string {
-		t.Helper()
-		o := tombstone(t, "", append(args[:1:1], append([]string{"--config", file}, args[1:]...)...)...)
-		if o.status != status {
-			t.Fatalf("%q: status %d\n%s%s", args, o.status, o.out, o.err)
-		}
-		return o.out + o.err
-	}
+CREATE ROLE app LOGIN; GRANT SELECT, INSERT, DELETE ON users, orders TO app;`, "tables:\n  - name: public.users\n  - name: public.orders\n")
+	ctx, call := s.ctx, s.call
 	if got := call(1, "history"); !strings.Contains(got, "tombstone prepare") {
 		t.Error(got)
 	}
@@ -65,28 +31,7 @@ CREATE ROLE app LOGIN; GRANT SELECT, INSERT, DELETE ON users, orders TO app;`
 	if got := call(0, "prepare", "--check"); got != "nothing is missing\n" {
 		t.Error(got)
 	}
-	settings, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy, err := start(settings, slog.New(slog.DiscardHandler), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serving, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- proxy.run(serving) }() // ends with serving
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	conn, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres?application_name=shop", proxy.proxy.Addr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := clustertest.Connect(t, s.through("postgres")+"?application_name=shop")
 	rows := func() (n string) {
 		t.Helper()
 		if err := conn.QueryRow(ctx, "SELECT (SELECT count(*) FROM users) || ' ' || (SELECT count(*) FROM orders)").Scan(&n); err != nil {
@@ -119,11 +64,7 @@ CREATE ROLE app LOGIN; GRANT SELECT, INSERT, DELETE ON users, orders TO app;`
 		t.Errorf("%s, then %s", got, rows())
 	}
 	// Who has no rights but these deletes as before, and has no way into what is known of deletions.
-	app, err := pgx.Connect(ctx, fmt.Sprintf("postgres://app@%s/postgres", proxy.proxy.Addr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer app.Close(ctx)
+	app := s.proxy("app")
 	if _, err := app.Exec(ctx, "INSERT INTO users VALUES (50, 'app@example.org'); INSERT INTO orders VALUES (50, 50)"); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +74,7 @@ CREATE ROLE app LOGIN; GRANT SELECT, INSERT, DELETE ON users, orders TO app;`
 	if _, err := app.Exec(ctx, "SELECT FROM tombstone.archive"); err == nil {
 		t.Error("anybody may read the archive")
 	}
-	if o := tombstone(t, "", "history", "--config", file, "--dsn", fmt.Sprintf("postgres://postgres@%s/postgres", proxy.proxy.Addr())); o.status != 1 || !strings.Contains(o.err, "is tombstone itself") {
+	if o := tombstone(t, "", "history", "--config", s.file, "--dsn", s.through("postgres")); o.status != 1 || !strings.Contains(o.err, "is tombstone itself") {
 		t.Errorf("through the proxy: %d %s%s", o.status, o.out, o.err)
 	}
 	var shown lifecycle.Shown

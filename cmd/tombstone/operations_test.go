@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 )
 
 // What docs/operations.md says to type is typed, in one shell, and answers what stands there.
@@ -29,15 +30,7 @@ func TestOperations(t *testing.T) {
 		t.Fatal(err)
 	}
 	programs := needPostgres(t)
-	server, err := cluster.Start(ctx, cluster.Options{Programs: programs, Settings: map[string]string{"wal_level": "logical"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := clustertest.Start(t, cluster.Options{Programs: programs, Settings: map[string]string{"wal_level": "logical"}})
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "tombstone"), ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -11,17 +11,11 @@ import (
 
 	"tombstone/admin"
 	"tombstone/config"
+	"tombstone/config/configtest"
 	"tombstone/lifecycle/purge"
 )
 
-func scheduled(t *testing.T, rest string) *config.Config {
-	t.Helper()
-	c, err := config.Parse("c.yaml", []byte("listen: 127.0.0.1:0\nupstream: postgres://127.0.0.1\n"+rest))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
+var scheduled = configtest.Parse
 
 // fakeClock is a time that passes when somebody waits.
 type fakeClock struct {

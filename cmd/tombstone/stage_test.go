@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 	"tombstone/config"
 )
 
@@ -20,7 +21,7 @@ type stage struct {
 	ctx    context.Context
 	server *cluster.Cluster
 	file   string
-	front  string // address of the proxy
+	front  string // address of the proxy, once there is one
 }
 
 // newStage makes a database with a schema, and a configuration with tables as YAML.
@@ -28,16 +29,7 @@ func newStage(t *testing.T, schema, tables string) *stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
-	c, err := cluster.Start(ctx, cluster.Options{Programs: needPostgres(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	s := &stage{t: t, ctx: ctx, server: c}
+	s := &stage{t: t, ctx: ctx, server: clustertest.Start(t, cluster.Options{Programs: needPostgres(t)})}
 	s.sql(schema)
 	s.policy(tables)
 	return s
@@ -71,6 +63,12 @@ func (s *stage) direct(role string) string {
 // proxy logs a role in through the proxy.
 func (s *stage) proxy(role string) *pgx.Conn {
 	s.t.Helper()
+	return clustertest.Connect(s.t, s.through(role))
+}
+
+// through is the address of the proxy for a role.
+func (s *stage) through(role string) string {
+	s.t.Helper()
 	if s.front == "" {
 		c, err := config.Load(s.file)
 		if err != nil {
@@ -91,17 +89,7 @@ func (s *stage) proxy(role string) *pgx.Conn {
 		})
 		s.front = p.proxy.Addr().String()
 	}
-	return s.connect(fmt.Sprintf("postgres://%s@%s/postgres", url.PathEscape(role), s.front))
-}
-
-func (s *stage) connect(dsn string) *pgx.Conn {
-	s.t.Helper()
-	conn, err := pgx.Connect(s.ctx, dsn)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(s.ctx)) })
-	return conn
+	return fmt.Sprintf("postgres://%s@%s/postgres", url.PathEscape(role), s.front)
 }
 
 // policy writes another list of tables into the configuration.

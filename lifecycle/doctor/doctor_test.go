@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 	"tombstone/config"
 	"tombstone/lifecycle"
 	"tombstone/policy"
@@ -25,46 +25,20 @@ import (
 var server *cluster.Cluster
 
 func TestMain(m *testing.M) {
-	status, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "doctor:", err)
-		status = 1
-	}
-	os.Exit(status)
+	clustertest.Main(m, func(s *clustertest.Shared) (err error) {
+		if server, err = s.Start(cluster.Options{Settings: map[string]string{"autovacuum": "off", "wal_level": "logical"}}); err == nil {
+			_, err = server.Psql(s, "postgres", "CREATE ROLE app LOGIN; CREATE ROLE clerk LOGIN")
+		}
+		return err
+	})
 }
 
-func run(m *testing.M) (status int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	programs, err := cluster.Ensure(ctx, os.Stderr, 0)
-	if err != nil {
-		return 1, err
-	}
-	if server, err = cluster.Start(ctx, cluster.Options{Programs: programs, Settings: map[string]string{"autovacuum": "off", "wal_level": "logical"}}); err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, server.Stop()) }()
-	if _, err := server.Psql(ctx, "postgres", "CREATE ROLE app LOGIN; CREATE ROLE clerk LOGIN"); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
-}
-
-func within(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
+var within = clustertest.Within
 
 // database makes a database with a schema and returns a superuser's connection to it.
 func database(t testing.TB, name, schema string) *pgx.Conn {
 	t.Helper()
-	admin := connect(t, "postgres", "postgres")
-	if _, err := admin.Exec(within(t), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	conn := connect(t, name, "postgres")
+	conn := clustertest.Database(t, server, name)
 	if _, err := conn.Exec(within(t), schema); err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +47,7 @@ func database(t testing.TB, name, schema string) *pgx.Conn {
 
 func connect(t testing.TB, db, role string) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(within(t), strings.Replace(server.DSN(db), "postgres@", role+"@", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
+	return clustertest.Connect(t, strings.Replace(server.DSN(db), "postgres@", role+"@", 1))
 }
 
 func examine(t testing.TB, conn *pgx.Conn, c *config.Config) *Report {

@@ -7,18 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"tombstone/config"
+	"tombstone/config/configtest"
 )
 
 // parse reads a policy of tables.
-func parse(t testing.TB, tables string) *config.Config {
-	t.Helper()
-	c, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\n"+tables))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
+var parse = configtest.Parse
 
 const healthy = `
 CREATE TABLE users (id bigint PRIMARY KEY, email text, owner name DEFAULT current_user, deleted_at timestamptz);

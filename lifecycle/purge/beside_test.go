@@ -12,7 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tombstone/cluster"
-	"tombstone/config"
+	"tombstone/cluster/clustertest"
+	"tombstone/config/configtest"
 	"tombstone/policy"
 )
 
@@ -34,28 +35,17 @@ func BenchmarkPurgeBeside(b *testing.B) {
 	const rate = 100 // transactions a second, of each pgbench
 	rows := benchRows(b)
 	turns := min(10, max(2, rows/10/4000)) // of two seconds or more at the rate that a purge has by default
-	settings, err := config.Parse("policy.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\npurge: {"+os.Getenv("TOMBSTONE_PURGE")+"}\n"))
-	if err != nil {
-		b.Fatal(err)
-	}
+	settings := configtest.Parse(b, "purge: {"+os.Getenv("TOMBSTONE_PURGE")+"}\n")
 	ctx := context.Background()
 	programs, err := cluster.Find()
 	if err != nil {
 		b.Fatal(err)
 	}
 	program := findPgbench(b, programs)
-	server, err := cluster.Start(ctx, cluster.Options{Programs: programs, Settings: map[string]string{
+	server := clustertest.Start(b, cluster.Options{Programs: programs, Settings: map[string]string{
 		"fsync": "on", "full_page_writes": "on", "shared_buffers": "1GB",
 		"max_wal_size": "4GB", "min_wal_size": "4GB", // files of the log are used again, as in a server that has been at work for a while
 	}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			b.Error(err)
-		}
-	})
 	for range b.N {
 		b.StopTimer()
 		conn, err := pgx.Connect(ctx, server.DSN("postgres"))

@@ -1,7 +1,6 @@
 package purge
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 	"tombstone/config"
 )
 
@@ -92,24 +92,8 @@ CREATE TRIGGER slow BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION slow()`
 func TestPurgeAndCrash(t *testing.T) {
 	ctx := within(t)
 	// What nobody waits for stays in memory.
-	server, err := cluster.Start(ctx, cluster.Options{Settings: map[string]string{"autovacuum": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "0", "wal_buffers": "16MB"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	open := func() *pgx.Conn {
-		t.Helper()
-		conn, err := pgx.Connect(ctx, server.DSN("postgres"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close(context.Background()) })
-		return conn
-	}
+	server := clustertest.Start(t, cluster.Options{Settings: map[string]string{"autovacuum": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "0", "wal_buffers": "16MB"}})
+	open := func() *pgx.Conn { return clustertest.Connect(t, server.DSN("postgres")) }
 	rules := policyOf(t, "tables: [{name: public.users, retention: 30d}]\n")
 	conn := open()
 	if _, err := conn.Exec(ctx, "CREATE TABLE users (id int PRIMARY KEY, deleted_at timestamptz); INSERT INTO users SELECT i, now() - interval '40 days' FROM generate_series(1, 2000) i"); err != nil {

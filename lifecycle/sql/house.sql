@@ -144,8 +144,8 @@ $$;
 CREATE OR REPLACE FUNCTION tombstone.guard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF TG_OP = 'DELETE' AND coalesce(current_setting('tombstone.moving', true), '') = format('%s %s', OLD.tableoid, OLD.ctid) THEN
-		RETURN OLD; -- an UPDATE that takes it to another partition
+	IF TG_OP = 'DELETE' AND coalesce(current_setting('tombstone.moving_' || pg_trigger_depth(), true), '') = format('%s %s %s', OLD.tableoid, OLD.ctid, statement_timestamp()) THEN
+		RETURN OLD; -- an UPDATE takes it to another partition, or it is in the archive
 	END IF;
 	IF coalesce(current_setting('tombstone.delete', true), '') <> 'purge' THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',

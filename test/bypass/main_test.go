@@ -15,12 +15,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 )
 
 var update = flag.Bool("update", false, "write README.md from the cases")
 
 // limit is how long one step may wait for anything, so that a hang fails.
-const limit = time.Minute
+const limit = clustertest.Limit
 
 // usual is the major version that a case is for unless it says otherwise. What
 // is known or a bug differs between versions, so it is fixed.
@@ -161,9 +162,4 @@ func (r *running) copy(t *testing.T) string {
 	return name
 }
 
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
+var within = clustertest.Within

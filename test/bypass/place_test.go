@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -14,12 +13,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"tombstone/config"
-	"tombstone/proxy"
 	"tombstone/test/serve"
 )
 
@@ -75,18 +71,16 @@ func startProxy(t *testing.T, r *running, tables string) string {
 	if tables == "" {
 		tables = shopTables
 	}
-	text := fmt.Sprintf("listen: 127.0.0.1:6432\nupstream: postgres://%s:%d\ntables:\n", r.Host, r.Port)
+	text := ""
 	for _, name := range strings.Split(tables, ", ") {
 		text += fmt.Sprintf("  - name: '%s'\n", name)
 	}
-	cfg, err := config.Parse("test.yaml", []byte(text))
+	log := &serve.Journal{}
+	o, err := serve.Before(r.Cluster, text, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &serve.Journal{}
-	o := proxy.From(cfg)
-	o.Listen = config.Address{Network: "tcp", Address: "127.0.0.1:0"}
-	o.CatalogMaxAge, o.Drain, o.Limits.StatementBytes, o.Log = time.Hour, 0, 1<<20, slog.New(slog.NewTextHandler(log, nil))
+	o.Literals, o.Limits.StatementBytes = false, 1<<20
 	return serve.InProcess(t, o, log, limit).Addr().String()
 }
 

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -177,16 +176,4 @@ func postmaster(t *testing.T, c *cluster.Cluster) int {
 		t.Fatal(err)
 	}
 	return pid
-}
-
-// eventually waits until what is asked for holds. The state of another process can only be asked for again and again.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	for !holds() {
-		if ctx.Err() != nil {
-			t.Fatalf("not within %s: %s", limit, what)
-		}
-	}
 }

@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 )
 
 // limit is how long one test may wait for anything. It is there so that a hang fails; nothing takes near as long.
-const limit = time.Minute
+const limit = clustertest.Limit
 
 // What all tests share.
 var (
@@ -51,39 +51,25 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveByGoroutines(os.Args[3]))
 		os.Exit(1)
 	}
-	status, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "chaos:", err)
-		status = 1
-	}
-	os.Exit(status)
-}
-
-func run(m *testing.M) (status int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	if scratch, err = os.MkdirTemp("", "tombstone-chaos"); err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(scratch)
-	if installed, err = cluster.Ensure(ctx, os.Stderr, 0); err != nil {
-		return 1, err
-	}
-	if program, err = Build(ctx, scratch); err != nil {
-		return 1, err
-	}
-	if certificate, key, err = certify(scratch); err != nil {
-		return 1, err
-	}
-	if server, err = startServer(ctx); err != nil {
-		return 1, err
-	}
-	defer func() {
-		if stopErr := server.Stop(); err == nil {
-			err = stopErr
+	clustertest.Main(m, func(s *clustertest.Shared) (err error) {
+		if scratch, err = os.MkdirTemp("", "tombstone-chaos"); err != nil {
+			return err
 		}
-	}()
-	return m.Run(), nil
+		s.Finally(func() error { return os.RemoveAll(scratch) })
+		if installed, err = cluster.Ensure(s, os.Stderr, 0); err != nil {
+			return err
+		}
+		if program, err = Build(s, scratch); err != nil {
+			return err
+		}
+		if certificate, key, err = certify(scratch); err != nil {
+			return err
+		}
+		if server, err = startServer(s); err == nil {
+			s.Finally(server.Stop)
+		}
+		return err
+	})
 }
 
 func startServer(ctx context.Context) (*cluster.Cluster, error) {
@@ -115,13 +101,10 @@ func startServer(ctx context.Context) (*cluster.Cluster, error) {
 
 func address(c *cluster.Cluster) string { return fmt.Sprintf("%s:%d", c.Host, c.Port) }
 
-// within is a context that ends before the test's patience does.
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
+var (
+	within     = clustertest.Within
+	eventually = clustertest.Eventually
+)
 
 // sampled is a sample once all clients are gone.
 func sampled(t *testing.T, p *Process, before Sample) Sample {

@@ -2,15 +2,12 @@ package e2e
 
 import (
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"tombstone/cluster"
-	"tombstone/config"
 	"tombstone/proxy"
 	proxies "tombstone/test/serve"
 )
@@ -48,15 +45,11 @@ func start(t *testing.T, tables string) *front {
 // startBefore runs a proxy before any server. change may alter its options.
 func startBefore(t *testing.T, c *cluster.Cluster, tables string, change func(*proxy.Options)) *front {
 	t.Helper()
-	text := fmt.Sprintf("listen: 127.0.0.1:6432\nupstream: postgres://%s:%d\ntables:\n%s", c.Host, c.Port, tables)
-	cfg, err := config.Parse("test.yaml", []byte(text))
+	log := &proxies.Journal{}
+	o, err := proxies.Before(c, tables, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &proxies.Journal{}
-	o := proxy.From(cfg)
-	o.Listen = config.Address{Network: "tcp", Address: "127.0.0.1:0"}
-	o.CatalogMaxAge, o.Drain, o.Literals, o.Log = time.Hour, 0, true, slog.New(slog.NewTextHandler(log, nil))
 	if change != nil {
 		change(&o)
 	}

@@ -7,16 +7,16 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 )
 
 // limit is how long one test may wait for anything. It is there so that a hang
 // fails; nothing takes near as long.
-const limit = time.Minute
+const limit = clustertest.Limit
 
 // server is the cluster that all tests share.
 var server *cluster.Cluster
@@ -49,38 +49,22 @@ host  all all           127.0.0.1/32 trust
 `
 
 func TestMain(m *testing.M) {
-	status, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		status = 1
-	}
-	os.Exit(status)
-}
-
-func run(m *testing.M) (status int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	if scratch, err = os.MkdirTemp("", "tombstone-e2e"); err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(scratch)
-	installed, err = cluster.Ensure(ctx, os.Stderr, 0)
-	if err != nil {
-		return 1, err
-	}
-	server, err = cluster.Start(ctx, cluster.Options{Programs: installed, Settings: settings, HBA: hba})
-	if err != nil {
-		return 1, err
-	}
-	defer func() {
-		if stopErr := server.Stop(); err == nil {
-			err = stopErr
+	clustertest.Main(m, func(s *clustertest.Shared) (err error) {
+		if scratch, err = os.MkdirTemp("", "tombstone-e2e"); err != nil {
+			return err
 		}
-	}()
-	if err := loadShop(ctx, server); err != nil {
-		return 1, fmt.Errorf("load the shop: %w", err)
-	}
-	return m.Run(), nil
+		s.Finally(func() error { return os.RemoveAll(scratch) })
+		if installed, err = cluster.Ensure(s, os.Stderr, 0); err != nil {
+			return err
+		}
+		if server, err = s.Start(cluster.Options{Programs: installed, Settings: settings, HBA: hba}); err != nil {
+			return err
+		}
+		if err := loadShop(s, server); err != nil {
+			return fmt.Errorf("load the shop: %w", err)
+		}
+		return nil
+	})
 }
 
 // loadShop makes the database that the tests' own databases are copied from.
@@ -135,13 +119,11 @@ func databaseOf(t *testing.T, template string) string {
 	return name
 }
 
-// within is a context that ends before the test's patience does.
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
+var (
+	within     = clustertest.Within
+	open       = clustertest.Connect
+	eventually = clustertest.Eventually
+)
 
 // keywords is the address of a database on the server itself, in the form to
 // which more can be appended.
@@ -153,21 +135,6 @@ func keywords(db string) string {
 func direct(t *testing.T, db string) *pgx.Conn {
 	t.Helper()
 	return open(t, server.DSN(db))
-}
-
-// open connects and closes with the test.
-func open(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(within(t), dsn)
-	if err != nil {
-		t.Fatalf("connect to %s: %v", dsn, err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		_ = conn.Close(ctx)
-	})
-	return conn
 }
 
 // ask runs a query directly on the server and returns its rows as psql -At
@@ -200,20 +167,4 @@ func show(t *testing.T, conn *pgx.Conn, sql string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-// eventually waits until what is asked for holds. The state of another process
-// can only be asked for again and again.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(limit / 3)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within %s: %s", limit/3, what)
-		case <-tick.C:
-		}
-	}
 }

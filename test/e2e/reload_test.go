@@ -12,17 +12,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tombstone/config"
+	"tombstone/config/configtest"
 	"tombstone/policy"
 )
 
 // protect has the proxy go over to another policy.
 func (f *front) protect(t *testing.T, tables string) {
 	t.Helper()
-	cfg, err := config.Parse("test.yaml", []byte("listen: 127.0.0.1:6432\nupstream: postgres://127.0.0.1\ntables:"+tables))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg := configtest.Parse(t, "tables:"+tables)
 	o := f.options
 	o.Policy = policy.New(cfg.Tables, cfg.Bodies)
 	if err := f.server.Reload(o); err != nil {

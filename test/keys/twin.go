@@ -98,7 +98,7 @@ func (t *Twin) make(ctx context.Context, sessions int) error {
 	if t.prepared, err = lifecycle.Read(ctx, t.admin, t.stage.policy); err != nil {
 		return err
 	}
-	host, port, err := net.SplitHostPort(t.stage.front.String())
+	host, port, err := net.SplitHostPort(t.stage.proxy.Addr().String())
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package login
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 	"tombstone/config"
 	"tombstone/proxy"
 	"tombstone/test/serve"
@@ -161,25 +161,7 @@ func admin(t testing.TB, c *cluster.Cluster, sql string) string {
 	return out
 }
 
-// within is a context that ends before the test's patience does.
-func within(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// eventually waits until what is asked for holds. The state of another process can only be asked for again and again.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(limit)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within %s: %s", limit, what)
-		case <-tick.C:
-		}
-	}
-}
+var (
+	within     = clustertest.Within
+	eventually = clustertest.Eventually
+)

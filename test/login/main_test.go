@@ -2,19 +2,19 @@ package login
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"tombstone/cluster"
+	"tombstone/cluster/clustertest"
 )
 
 // limit is how long one test may wait for anything. It is there so that a hang fails; nothing takes near as long.
-const limit = time.Minute
+const limit = clustertest.Limit
 
 var (
 	scratch   string           // a folder that goes with the tests
@@ -79,36 +79,27 @@ CREATE ROLE md5_user LOGIN PASSWORD 'geheim';`
 const thePassword = "geheim"
 
 func TestMain(m *testing.M) {
-	status, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "login:", err)
-		status = 1
-	}
-	os.Exit(status)
-}
-
-func run(m *testing.M) (status int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	if scratch, err = os.MkdirTemp("", "tombstone-login"); err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(scratch)
-	if err := makeCertificates(); err != nil {
-		return 1, err
-	}
-	if installed, err = cluster.Ensure(ctx, os.Stderr, 0); err != nil {
-		return 1, err
-	}
-	if server, err = secured(ctx, installed, hba); err != nil {
-		return 1, err
-	}
-	defer stopServers(&err)
-	if _, err := server.Psql(ctx, "postgres", roles); err != nil {
-		return 1, err
-	}
-	go func() { _, _ = program() }() // which takes a while, and is waited for where it is used
-	return m.Run(), nil
+	clustertest.Main(m, func(s *clustertest.Shared) (err error) {
+		if scratch, err = os.MkdirTemp("", "tombstone-login"); err != nil {
+			return err
+		}
+		s.Finally(func() error { return os.RemoveAll(scratch) })
+		if err := makeCertificates(); err != nil {
+			return err
+		}
+		if installed, err = cluster.Ensure(s, os.Stderr, 0); err != nil {
+			return err
+		}
+		s.Finally(stopServers)
+		if server, err = secured(s, installed, hba); err != nil {
+			return err
+		}
+		if _, err := server.Psql(s, "postgres", roles); err != nil {
+			return err
+		}
+		go func() { _, _ = program() }() // which takes a while, and is waited for where it is used
+		return nil
+	})
 }
 
 func makeCertificates() (err error) {
@@ -136,12 +127,11 @@ var (
 	started []*cluster.Cluster
 )
 
-func stopServers(err *error) {
+func stopServers() (err error) {
 	for _, c := range started {
-		if stopErr := c.Stop(); *err == nil {
-			*err = stopErr
-		}
+		err = errors.Join(err, c.Stop())
 	}
+	return err
 }
 
 // begin starts a cluster that lives until the end of all tests.

@@ -2,34 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"tombstone/cluster/clustertest"
 )
 
 var shared *stage
 
 func TestMain(m *testing.M) {
-	status, err := play(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "lost:", err)
-		status = 1
-	}
-	os.Exit(status)
-}
-
-func play(m *testing.M) (status int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	if shared, err = newStage(ctx, io.Discard); err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, shared.close()) }()
-	return m.Run(), nil
+	clustertest.Main(m, func(s *clustertest.Shared) (err error) {
+		if shared, err = newStage(s, io.Discard); err == nil {
+			s.Finally(shared.close)
+		}
+		return err
+	})
 }
 
 // A sample of the program.

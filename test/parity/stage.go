@@ -2,29 +2,24 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tombstone/cluster"
-	"tombstone/config"
 	"tombstone/proxy"
+	"tombstone/test/serve"
 )
 
 // Stage is one cluster and the proxy before it. All twins stand on it.
 type Stage struct {
 	cluster *cluster.Cluster
-	front   net.Addr
-	major   int // of the server
-	log     *journal
-	stop    context.CancelFunc
-	served  chan error
+	proxy   *proxy.Server
+	major   int          // of the server
+	stop    func() error // ends the proxy
 	serial  int
 	mu      sync.Mutex // over serial
 	copying sync.Mutex // held while databases are copied
@@ -55,8 +50,8 @@ const protects = `
 `
 
 // NewStage starts a cluster and a proxy. major is PostgreSQL's, 0 for any.
-func NewStage(ctx context.Context, log io.Writer, major int, tables string) (*Stage, error) {
-	programs, err := cluster.Ensure(ctx, log, major)
+func NewStage(ctx context.Context, w io.Writer, major int, tables string) (*Stage, error) {
+	programs, err := cluster.Ensure(ctx, w, major)
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +59,17 @@ func NewStage(ctx context.Context, log io.Writer, major int, tables string) (*St
 	if err != nil {
 		return nil, err
 	}
-	s := &Stage{cluster: c, major: programs.Major, log: &journal{}, served: make(chan error, 1)}
-	if err := s.makeBase(ctx); err != nil {
-		_ = c.Stop()
-		return nil, err
+	s := &Stage{cluster: c, major: programs.Major}
+	log := &serve.Journal{Most: 1 << 20}
+	o, err := serve.Before(c, tables, log)
+	if err == nil {
+		err = s.makeBase(ctx)
 	}
-	if err := s.listen(tables); err != nil {
-		_ = c.Stop()
-		return nil, err
+	if err == nil {
+		s.proxy, s.stop, err = serve.Begin(o, log, patience)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Stop())
 	}
 	return s, nil
 }
@@ -105,62 +103,6 @@ func (s *Stage) makeBase(ctx context.Context) error {
 	return nil
 }
 
-func (s *Stage) listen(tables string) error {
-	text := fmt.Sprintf("listen: 127.0.0.1:6432\nupstream: postgres://%s:%d\ntables:\n%s", s.cluster.Host, s.cluster.Port, tables)
-	cfg, err := config.Parse("parity.yaml", []byte(text))
-	if err != nil {
-		return err
-	}
-	o := proxy.From(cfg)
-	o.Listen = config.Address{Network: "tcp", Address: "127.0.0.1:0"}
-	o.CatalogMaxAge, o.Drain, o.Literals, o.Log = time.Hour, 0, true, slog.New(slog.NewTextHandler(s.log, nil))
-	p, err := proxy.Listen(o)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.front, s.stop = p.Addr(), cancel
-	// Serve ends when Close cancels ctx, and Close waits for it.
-	go func() { s.served <- p.Serve(ctx) }()
-	return nil
-}
-
 // Close ends the proxy and the cluster. The error also tells of an internal
 // error that the proxy logged.
-func (s *Stage) Close() error {
-	s.stop()
-	var err error
-	select {
-	case err = <-s.served:
-	case <-time.After(patience):
-		err = fmt.Errorf("the proxy has not ended within %s", patience)
-	}
-	if stopErr := s.cluster.Stop(); err == nil {
-		err = stopErr
-	}
-	if said := s.log.String(); err == nil && strings.Contains(said, "internal error") {
-		err = fmt.Errorf("the proxy logged an internal error:\n%s", said)
-	}
-	return err
-}
-
-// journal keeps what the proxy logs, up to a size.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.text.Len() < 1<<20 || strings.Contains(string(p), "internal error") {
-		j.text.Write(p)
-	}
-	return len(p), nil
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
+func (s *Stage) Close() error { return errors.Join(s.stop(), s.cluster.Stop()) }

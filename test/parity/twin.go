@@ -49,7 +49,7 @@ func (s *Stage) NewTwin(ctx context.Context) (*Twin, error) {
 		}
 	}
 	t.hard.dsn = s.cluster.DSN(t.hard.db)
-	host, port, err := net.SplitHostPort(s.front.String())
+	host, port, err := net.SplitHostPort(s.proxy.Addr().String())
 	if err != nil {
 		return nil, err
 	}
