@@ -45,7 +45,7 @@ func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	if deletes && h == nil && s.Code == "23503" && strings.HasPrefix(s.Message, "insert or update") && g.setBeside(s.ConstraintName) {
 		return "what SET DEFAULT refers to is looked at at once, and the row may be taken along because of another one"
 	}
-	if strings.HasPrefix(step.SQL(), "SET CONSTRAINTS") && s == nil && h != nil && h.Code == "23503" && g.toItself(h.ConstraintName) {
+	if (deletes || strings.HasPrefix(step.SQL(), "SET CONSTRAINTS")) && s == nil && h != nil && h.Code == "23503" && hard.Status == 'E' && g.toItself(h.ConstraintName) {
 		return "SET CONSTRAINTS by the name of a key from a table to itself leaves deletions to the COMMIT"
 	}
 	if deletes && s == nil && h != nil && h.Code == "23503" && g.heldFirst(h.ConstraintName) {
@@ -138,9 +138,9 @@ func (t *Table) named(name string) bool {
 	return name == t.Name || regexp.MustCompile(`^z?`+t.Name+`(x\d+)+$`).MatchString(name)
 }
 
-// toItself reports whether a key refers to its own table.
+// toItself reports whether a deferrable key refers to its own table.
 func (g *Graph) toItself(name string) bool {
-	return slices.ContainsFunc(g.Keys, func(k *Key) bool { return k.Name == name && k.Child == k.Parent })
+	return slices.ContainsFunc(g.Keys, func(k *Key) bool { return k.Name == name && k.Child == k.Parent && k.Deferrable != "" })
 }
 
 // heldFirst reports whether a key is a deferrable one that only holds rows, and is older than another of the same parent that acts.
