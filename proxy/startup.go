@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/jackc/pgproto3/v2"
@@ -79,6 +80,11 @@ func (s *Session) startup(p []byte) (int, error) {
 	if !ok {
 		return size, s.violation(fmt.Errorf("invalid startup packet layout: expected terminator as last byte"))
 	}
+	if name := ours(params); name != "" {
+		s.fatal("42704", fmt.Sprintf("unrecognized configuration parameter %q", name),
+			"There are tombstone.visibility, tombstone.as_of, tombstone.delete, tombstone.actor and tombstone.reason.")
+		return size, ErrEnded
+	}
 	s.params = params
 	s.ToServer.add(packet...)
 	s.phase = dialing
@@ -103,6 +109,29 @@ func startupParams(body []byte) (map[string]string, bool) {
 		}
 		params[string(name)] = string(bytes.Clone(value))
 	}
+}
+
+// optionSet is a setting of our own in the options of a startup packet, as the server reads them once it has taken out backslashes (postgres.c).
+var optionSet = regexp.MustCompile(`(?i)(?:^|\s|-c\s*|--)(tombstone\.[\w$-]+)\s*=`)
+
+// ours is a setting of our own that a client may not begin with, "" if there is none: the server takes any name with a dot in it, and by some
+// the functions in the database tell each other what has been done.
+func ours(params map[string]string) string {
+	var names []string
+	for name := range params {
+		names = append(names, name)
+	}
+	for _, found := range optionSet.FindAllStringSubmatch(strings.ReplaceAll(params["options"], `\`, ""), -1) {
+		names = append(names, strings.ReplaceAll(found[1], "-", "_"))
+	}
+	for _, name := range names {
+		switch what, mine := strings.CutPrefix(strings.ToLower(name), "tombstone."); {
+		case !mine, what == "visibility", what == "as_of", what == "delete", what == "actor", what == "reason":
+		default:
+			return name
+		}
+	}
+	return ""
 }
 
 // replication reports whether a connection with this parameter is one for
