@@ -10,6 +10,9 @@ import (
 // errMoved is a restoration that somebody else was quicker with.
 var errMoved = errors.New("nothing was restored: rows have changed in the meantime; try again")
 
+// manyRows is how many rows are worth to read whole tables for.
+const manyRows = 1000
+
 // bringBack makes the rows live that are taken in, in any order: what refers to what is looked at when all are back.
 func (r *restorer) bringBack(ctx context.Context) error {
 	err := r.exec(ctx, "INSERT INTO tombstone.undoing VALUES (pg_catalog.pg_current_xact_id()) ON CONFLICT DO NOTHING",
@@ -45,12 +48,23 @@ func (r *restorer) bringBack(ctx context.Context) error {
 	if err := r.exec(ctx, "UPDATE tombstone.undoing SET back = true WHERE by = pg_catalog.pg_current_xact_id()"); err != nil {
 		return err
 	}
+	// Of many rows: the planner may take the tables for empty ones, and join what was cut with all that is back.
+	n, err := r.size(ctx)
+	if err == nil && n > manyRows {
+		err = r.exec(ctx, "SET LOCAL enable_nestloop = off")
+	}
+	if err != nil {
+		return err
+	}
 	for _, k := range r.Keys {
-		if k.OnDelete == 'n' || k.OnDelete == 'd' {
+		if k.cuts() {
 			if err := r.mend(ctx, k); err != nil {
 				return err
 			}
 		}
+	}
+	if err := r.exec(ctx, "SET LOCAL enable_nestloop TO DEFAULT"); err != nil {
+		return err
 	}
 	if err := r.exec(ctx, "DELETE FROM tombstone.undoing WHERE by = pg_catalog.pg_current_xact_id()"); err != nil {
 		return err

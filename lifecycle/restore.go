@@ -113,6 +113,8 @@ func (d *Database) attempt(ctx context.Context, conn *pgx.Conn, dry bool, collec
 		// Under the session's path, too: event triggers that others have made go by it.
 		`CREATE TEMP TABLE restoring (relation pg_catalog.oid NOT NULL, leaf pg_catalog.oid, place pg_catalog.tid, archived bigint, key pg_catalog.text[] NOT NULL,
 deletion pg_catalog.xid8, at pg_catalog.timestamptz) ON COMMIT DROP`,
+		// Without these, each row that is taken in is compared with all others, if the planner takes its table for an empty one.
+		`CREATE INDEX ON pg_temp.restoring (leaf, place)`, `CREATE INDEX ON pg_temp.restoring (archived)`,
 		`SET LOCAL search_path = pg_catalog, pg_temp`)
 	if err != nil {
 		return nil, err
