@@ -16,20 +16,19 @@ func byIndex(statement string) string {
 }
 
 // planned declares what firstPlans and planByIndex need.
-const planned = "plans pg_catalog.text;\nseqscan pg_catalog.text;\nsaid pg_catalog.text;\n"
+const planned = "seqscan pg_catalog.text;\nsaid pg_catalog.text;\n"
 
 // firstPlans comes before what planByIndex writes, in a function that is called for each of many rows, where byIndex would cost a third of the rest: it
-// counts the first calls in a transaction. Five plans are made for their values, and the sixth is kept.
+// counts the first calls in a session. Five plans are made for their values, and the sixth is kept.
 func firstPlans(t *Table) string {
-	return fmt.Sprintf(`plans := COALESCE(pg_catalog.current_setting(%[1]s, true), '');
-IF plans OPERATOR(pg_catalog.<>) '......' THEN
+	return fmt.Sprintf(`IF (pg_catalog.current_setting(%[1]s, true) OPERATOR(pg_catalog.=) '......') IS NOT TRUE THEN
 	seqscan := pg_catalog.current_setting('enable_seqscan');
-	said := pg_catalog.set_config(%[1]s, plans OPERATOR(pg_catalog.||) '.', true);
+	said := pg_catalog.set_config(%[1]s, COALESCE(pg_catalog.current_setting(%[1]s, true), '') OPERATOR(pg_catalog.||) '.', false);
 END IF;
 `, literal("tombstone.planned_"+hash(full(t.Name))))
 }
 
-// planByIndex is byIndex in the first calls.
+// planByIndex is byIndex in those calls.
 func planByIndex(statement string) string {
 	return `IF seqscan IS NOT NULL THEN
 	said := pg_catalog.set_config('enable_seqscan', 'off', true);
