@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -131,12 +132,31 @@ func (d *decoder) columnsDiffer(m mapping, t *Table) {
 	}
 }
 
+// reaches reports whether whoever connects to an address of this machine meets who listens on the other: that may be all of its addresses, and each
+// of those of the machine to itself is written in several ways.
+func reaches(address, listen string) bool {
+	host, port, err := net.SplitHostPort(address)
+	at, same, errAt := net.SplitHostPort(listen)
+	if err != nil || errAt != nil || port != same {
+		return address == listen
+	}
+	local := func(host string) bool {
+		ip := net.ParseIP(host)
+		return host == "localhost" || ip != nil && ip.IsLoopback()
+	}
+	all := func(host string) bool {
+		ip := net.ParseIP(host)
+		return host == "" || ip != nil && ip.IsUnspecified()
+	}
+	return host == at || local(host) && (local(at) || all(at)) || all(host) && all(at)
+}
+
 // addressesDiffer reports a proxy that would be its own server, and two listeners on one address.
 func (d *decoder) addressesDiffer(top mapping, c *Config) {
 	if c.Listen.Address == "" || strings.HasSuffix(c.Listen.Address, ":0") {
 		return
 	}
-	if slices.ContainsFunc(c.Upstream.Hosts, func(h Host) bool { return h.Network == c.Listen.Network && h.Address == c.Listen.Address }) {
+	if slices.ContainsFunc(c.Upstream.Hosts, func(h Host) bool { return h.Network == c.Listen.Network && reaches(h.Address, c.Listen.Address) }) {
 		d.add(top.fields["upstream"].Line, "upstream",
 			"is the same address as listen, so the proxy would connect to itself; write the address of PostgreSQL")
 	}
