@@ -45,7 +45,7 @@ func forgive(g *Graph, step *Step, hard, soft *Answer) string {
 	if (s == nil && broken(h) || h == nil && broken(s)) && twoDeletes.MatchString(step.SQL()) {
 		return "of two deletions in one statement, all that one starts may be done before what the other starts"
 	}
-	if deletes && h == nil && s.Code == "23503" && strings.HasPrefix(s.Message, "insert or update") && g.setBeside(s.ConstraintName) {
+	if deletes && h == nil && s != nil && s.Code == "23503" && strings.HasPrefix(s.Message, "insert or update") && g.setBeside(s.ConstraintName) {
 		return "what SET DEFAULT refers to is looked at at once, and the row may be taken along because of another one"
 	}
 	if (deletes || strings.HasPrefix(step.SQL(), "SET CONSTRAINTS")) && s == nil && h != nil && h.Code == "23503" && hard.Status == 'E' && g.toItself(h.ConstraintName) {
