@@ -194,7 +194,12 @@ func TestRenewedFiles(t *testing.T) {
 	}
 	issue("first")
 	file := filepath.Join(dir, "tombstone.yaml")
-	address := fmt.Sprintf("127.0.0.1:%d", nobody(t))
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	_ = free.Close()
 	write := func(more string) {
 		t.Helper()
 		text := fmt.Sprintf("listen: %s\nupstream: %s\ntls: {certificate: %s, key: %s}\n%s", address, url(server, verified()),
